@@ -1,0 +1,88 @@
+"""What can go wrong, named by what happens next.
+
+    HubError
+    ├── ConfigError      a setting is missing or wrong: the process does not start
+    ├── SchemaError      the catalogue or a schema is wrong: the process does not start
+    ├── Retry(after)     the same batch again, after some seconds
+    ├── Park(code)       this person waits for this receiver; others go on
+    └── Fatal            crash; the supervisor starts anew and state is rebuilt
+
+A bad event is no exception inside the pipeline: it is a `Rejection`, which is data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why an event was refused. Closed: metric label, DLQ header, key of the texts in `hub/texts.toml`."""
+
+    TOO_LARGE = "too_large"
+    NOT_AVRO = "not_avro"
+    SCHEMA_ID_UNKNOWN = "schema_id_unknown"
+    HEADER_INVALID = "header_invalid"
+    TYPE_UNKNOWN = "type_unknown"
+    TYPE_MISMATCH = "type_mismatch"
+    SOURCE_MISMATCH = "source_mismatch"
+    TYPE_NOT_ALLOWED = "type_not_allowed"
+    BODY_TRUNCATED = "body_truncated"
+    BODY_TRAILING_BYTES = "body_trailing_bytes"
+    BODY_OVERLONG = "body_overlong"
+    BODY_INVALID = "body_invalid"
+    FIN_INVALID = "fin_invalid"
+    FIN_IN_HEADER = "fin_in_header"
+    RULE_BROKEN = "rule_broken"
+    IDENTITY_CONFLICT = "identity_conflict"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the catalogue: where (`file`, 1-based `line`), what, and what mends it."""
+
+    file: str
+    line: int
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}\n    fix: {self.fix}"
+
+
+class HubError(Exception):
+    """Root of the hub's own exceptions."""
+
+
+class ConfigError(HubError):
+    """A setting is missing or wrong."""
+
+
+class SchemaError(HubError):
+    """The catalogue or a schema cannot be used; carries every problem found, not the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class Retry(HubError):
+    """The same batch again after `after` seconds."""
+
+    def __init__(self, message: str, after: float = 1.0) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Park(HubError):
+    """The events of this person wait for this receiver; `code` says why."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(message or code)
+        self.code = code
+
+
+class Fatal(HubError):
+    """Going on would be wrong: crash, start anew, rebuild."""
