@@ -1,0 +1,1 @@
+"""Connectors, one folder each; the folder's name is how one is asked for. See `hub.sdk`."""

@@ -1,0 +1,84 @@
+"""Publish events from a file as an agency: CloudEvents JSON in, Avro out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from hub.avro.codec import encode, from_json
+from hub.avro.invalid import Invalid
+from hub.avro.records import wire_header
+from hub.catalogue import Catalogue
+from hub.errors import ConfigError
+from hub.event import CONTENT_TYPE, SOURCE_PREFIX
+from hub.kafka.clients import producer
+from hub.kafka.connection import Connection
+from hub.pipeline.rulebook import SchemaIds
+
+OPTIONAL = ("sequence", "correlationid", "causationid")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One event ready to be sent; `key` orders what one publisher says of one subject."""
+
+    id: str
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def read_events(path: Path) -> list[Mapping[str, Any]]:
+    """A JSON object, a JSON array, or one object a line. Raises `ConfigError` with the line."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        found = json.loads(text)
+        return found if isinstance(found, list) else [found]
+    except json.JSONDecodeError as whole:
+        lines = [line for line in text.splitlines() if line.strip()]
+        try:
+            return [json.loads(line) for line in lines]
+        except json.JSONDecodeError:
+            raise ConfigError(f"{path}:{whole.lineno}:{whole.colno}: not JSON: {whole.msg}") from None
+
+
+def draft(catalogue: Catalogue, ids: SchemaIds, agency: str, event: Mapping[str, Any]) -> Draft:
+    """Encode one CloudEvents JSON object. `id`, `time`, `source` and `specversion` may be left out.
+
+    Raises `ConfigError` that says which part is wrong and what was expected, without quoting values.
+    """
+    of = catalogue.types.get(str(event.get("type")))
+    if of is None:
+        raise ConfigError("/type: expected an event type of the catalogue; `hub schema list` names them")
+    try:
+        body = encode(of.schema, from_json(of.schema, event.get("data")), wire_header(ids.id_of(of.name)))
+    except Invalid as error:
+        where = f"/data{error.pointer}"
+        raise ConfigError(f"{where}: expected {error.expected}, found {error.found}") from None
+    attributes = {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "source": SOURCE_PREFIX + agency,
+        "type": of.name,
+        **{n: str(event[n]) for n in ("specversion", "id", "time", "source", *OPTIONAL) if n in event},
+    }
+    headers = tuple((f"ce_{name}", text.encode()) for name, text in attributes.items())
+    key = str(event["data"][of.key_field]).encode()
+    return Draft(attributes["id"], key, body, (*headers, ("content-type", CONTENT_TYPE)))
+
+
+def send(connection: Connection, agency: str, drafts: Iterable[Draft]) -> Iterator[tuple[Draft, str]]:
+    """Send to `in.<agency>`; yields each with its coordinates once the broker has it."""
+    with producer(connection) as client:
+        sent = [
+            (d, client.send(f"in.{agency}", key=d.key, value=d.value, headers=list(d.headers))) for d in drafts
+        ]
+        for d, future in sent:
+            at = future.get(timeout=30)
+            yield d, f"{at.topic}/{at.partition}/{at.offset}"

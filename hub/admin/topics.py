@@ -1,0 +1,197 @@
+"""The topics of a broker made those of the catalogue: `wanted` → `plan` (what differs) → `apply`.
+
+Nothing is deleted and no number of partitions or replicas changed: that would lose or reorder events, so a
+difference there is reported as drift for a person to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, OffsetSpec
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from hub.admin.wanted import TopicSpec, wanted
+from hub.errors import ConfigError
+from hub.kafka.clients import admin
+from hub.kafka.connection import Connection
+
+__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "plan", "wanted"]
+
+# One request creates at most this many: the controller writes all records of a request in one batch of 10 000.
+AT_ONCE = 100
+# Apache Kafka opens some 150 partitions a second when they are new (each is made safe on the disk).
+READY_MS = 120_000
+
+Configs = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A property of a topic that is not as it should be; `found` is None where the broker has none."""
+
+    topic: str
+    what: str
+    found: str | None
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.found}, wanted {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`create` and `alter` are what `apply` does; `drift` and `foreign` topics are only reported."""
+
+    create: tuple[TopicSpec, ...]
+    alter: tuple[Change, ...]
+    drift: tuple[Change, ...]
+    foreign: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.create and not self.alter
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A topic as the broker has it; `configs` in effect, None when the broker does not tell."""
+
+    partitions: int
+    replicas: int
+    configs: Configs | None
+
+
+def plan(connection: Connection, specs: Mapping[str, TopicSpec]) -> Plan:
+    """Compare. Changes nothing; raises `ConfigError` when the broker cannot be reached."""
+    with admin(connection) as client:
+        return compare(specs, _found(client, specs))
+
+
+def compare(specs: Mapping[str, TopicSpec], found: Mapping[str, Found]) -> Plan:
+    there = [(spec, found[name]) for name, spec in specs.items() if name in found]
+    alter = [change for spec, topic in there for change in _config_changes(spec, topic)]
+    drift = [change for spec, topic in there for change in _shape_changes(spec, topic)]
+    changed = {change.topic for change in (*alter, *drift)}
+    unread = [spec.name for spec, topic in there if topic.configs is None]
+    return Plan(
+        create=tuple(spec for name, spec in specs.items() if name not in found),
+        alter=tuple(alter),
+        drift=tuple(drift),
+        foreign=tuple(sorted(name for name in found if name not in specs)),
+        unchanged=tuple(spec.name for spec, _ in there if spec.name not in changed),
+        notes=tuple(_unread_note(unread)),
+    )
+
+
+def apply(connection: Connection, plan: Plan) -> tuple[str, ...]:
+    """Do it, and return once every new partition answers. Notes say what the broker could not do.
+
+    Raises `ConfigError` naming each topic that the broker refused. Doing it twice, or two at a time, is harmless.
+    """
+    with admin(connection) as client:
+        for first in range(0, len(plan.create), AT_ONCE):
+            _create(client, plan.create[first : first + AT_ONCE])
+        _wait(client, plan.create)
+        return plan.notes + tuple(_alter(client, plan.alter))
+
+
+def _config_changes(spec: TopicSpec, topic: Found) -> Iterator[Change]:
+    for name, value in spec.configs.items():
+        if topic.configs is not None and topic.configs.get(name) != value:
+            yield Change(spec.name, name, topic.configs.get(name), value)
+
+
+def _shape_changes(spec: TopicSpec, topic: Found) -> Iterator[Change]:
+    if topic.partitions != spec.partitions:
+        yield Change(spec.name, "number of partitions", str(topic.partitions), str(spec.partitions))
+    if topic.replicas != spec.replicas:
+        yield Change(spec.name, "replication factor", str(topic.replicas), str(spec.replicas))
+
+
+def _unread_note(topics: list[str]) -> Iterator[str]:
+    if topics:
+        yield f"the broker does not tell the configuration of {len(topics)} topics ({topics[0]}…): not compared"
+
+
+def _found(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Found]:
+    topics = {topic["name"]: topic for topic in client.describe_topics() if not _internal(topic)}
+    configs = _configs(client, [name for name in names if name in topics])
+    return {name: _one(topic, configs.get(name)) for name, topic in topics.items()}
+
+
+def _internal(topic: dict[str, Any]) -> bool:
+    return bool(topic["is_internal"]) or topic["name"].startswith("__")
+
+
+def _one(topic: dict[str, Any], configs: Configs | None) -> Found:
+    parts = topic["partitions"]
+    replicas = max((len(part["replica_nodes"]) for part in parts), default=0)
+    return Found(len(parts), replicas, configs)
+
+
+def _configs(client: KafkaAdminClient, topics: list[str]) -> dict[str, Configs]:
+    """Of each topic all values in effect; a topic is missing when the broker refuses to tell (no rights, too old)."""
+    if not topics:
+        return {}
+    asked = [ConfigResource("TOPIC", topic) for topic in topics]
+    try:
+        answer = client.describe_configs(asked, config_filter="all").get("topic", {})
+    except KafkaError:
+        return {}
+    return {
+        name: {key: entry["value"] for key, entry in all_of_it.items()}
+        for name, all_of_it in answer.items()
+        if all_of_it
+    }
+
+
+def _create(client: KafkaAdminClient, specs: Iterable[TopicSpec]) -> None:
+    asked = {
+        spec.name: {
+            "num_partitions": spec.partitions,
+            "replication_factor": spec.replicas,
+            "configs": dict(spec.configs),
+        }
+        for spec in specs
+    }
+    answer = client.create_topics(asked, raise_errors=False)
+    refused = [topic for topic in answer["topics"] if for_code(topic["error_code"]) not in _FINE]
+    if refused:
+        reasons = "\n".join(f"    {topic['name']}: {topic['error_message']}" for topic in refused)
+        raise ConfigError(f"the broker refused to create {len(refused)} topics:\n{reasons}")
+
+
+_FINE = (for_code(0), TopicAlreadyExistsError)  # somebody else applied at the same time
+
+
+def _wait(client: KafkaAdminClient, specs: Iterable[TopicSpec]) -> None:
+    """Until each partition's leader answers: that a topic is in the metadata does not say that it can be used."""
+    specs = list(specs)
+    if specs:
+        client.wait_for_topics([spec.name for spec in specs], timeout_ms=READY_MS)
+        parts = {
+            TopicPartition(spec.name, i): OffsetSpec.LATEST for spec in specs for i in range(spec.partitions)
+        }
+        client.list_partition_offsets(parts, timeout_ms=READY_MS)
+
+
+def _alter(client: KafkaAdminClient, changes: Iterable[Change]) -> Iterator[str]:
+    by_topic: dict[str, dict[str, str]] = {}
+    for change in changes:
+        by_topic.setdefault(change.topic, {})[change.what] = change.wanted
+    if not by_topic:
+        return
+    asked = [ConfigResource("TOPIC", topic, configs) for topic, configs in by_topic.items()]
+    try:
+        answer = client.alter_configs(asked, raise_on_unknown=False)["topic"]
+    except KafkaError as error:
+        yield f"the broker cannot alter topics ({error}): {', '.join(by_topic)} stay as they are"
+        return
+    yield from (f"{topic} stays as it is: {result}" for topic, result in answer.items() if result != "OK")

@@ -1,0 +1,416 @@
+"""`hub`: what people type. Every command says what it needs when that is missing, and exits with 2 then."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub import logs, metrics, registry
+from hub.admin import dead_letters, publish, topics, trace
+from hub.catalogue import Catalogue, load
+from hub.errors import ConfigError, HubError, SchemaError
+from hub.kafka.broker import Kind
+from hub.machine import lifeline
+from hub.machine.running import connect, secret
+from hub.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="hub",
+    help="The Zəfər hub: events between public agencies, each to those entitled to it, and no further.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topics_app = typer.Typer(help="Topics, as the catalogue wants them.", no_args_is_help=True)
+schema_app = typer.Typer(help="Event types and their schemas.", no_args_is_help=True)
+dlq_app = typer.Typer(help="Dead letters: what was refused, and why.", no_args_is_help=True)
+connector_app = typer.Typer(help="Connectors: how agencies receive.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+app.add_typer(schema_app, name="schema")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(connector_app, name="connector")
+
+out = Console()
+err = Console(stderr=True)
+
+BrokerOption = Annotated[Kind | None, typer.Option("--broker", help="Which broker; HUB_BROKER.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Agencies = Annotated[list[str] | None, typer.Option("--agency", help="An agency's code; may be repeated.")]
+Partitions = Annotated[int | None, typer.Option(help="Of every lane topic, on first start; HUB_PARTITIONS.")]
+
+
+def main() -> None:
+    """Entry point: errors that a person can mend are one sentence, not a trace."""
+    lifeline.hold()
+    try:
+        app()
+    except SchemaError as error:
+        err.print(f"[red]{len(error.problems)} problems in the catalogue[/red]")
+        _fail("\n".join(map(str, error.problems)))
+    except ConfigError as error:
+        _fail(str(error))
+    except HubError as error:
+        _fail(str(error), 1)
+
+
+@app.command()
+def demo(
+    duration: Annotated[float | None, typer.Option(help="Seconds; without it until Ctrl-C.")] = None,
+    rate: Annotated[float, typer.Option(help="Events a second.")] = 100.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
+    broker: BrokerOption = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """The whole hub on this machine, with simulated agencies and invented persons."""
+    from hub.machine.demo import Load, run_demo
+
+    settings = _settings(broker=broker, data_dir=data_dir)
+    console = err if as_json else out
+    account = run_demo(
+        settings, _catalogue(settings), Load(rate, duration, seed), console, live=out.is_terminal and not as_json
+    )
+    if as_json:
+        print(json.dumps(account))
+    else:
+        _print_account(account)
+    raise typer.Exit(0 if account["balanced"] else 1)
+
+
+@app.command()
+def up(broker: BrokerOption = None, data_dir: DataDir = None, partitions: Partitions = None) -> None:
+    """The whole hub on this machine, without the simulation. Ctrl-C stops it."""
+    from hub.machine.hub import running
+
+    settings = _settings(broker=broker, data_dir=data_dir, partitions=partitions)
+    stop = _stop_event()
+    with running(settings, _catalogue(settings), lambda text: out.print(f"[dim]{text}[/dim]")) as hub:
+        out.print("[bold green]the hub is up[/bold green]; Ctrl-C stops it")
+        out.print(f"  broker     {hub.connection.bootstrap}")
+        out.print(f"  metrics    http://127.0.0.1:{hub.worker.port}/metrics  :{hub.delivery.port}/metrics")
+        out.print(f"  received   {hub.received}/<agency>/")
+        out.print("  publish    hub publish FILE --as AGENCY   (in another terminal, same --data-dir)")
+        stop.wait()
+
+
+@app.command()
+def worker(
+    lanes: Annotated[str, typer.Option(help="gate, ledger, or both with a comma.")] = "gate,ledger",
+) -> None:
+    """One worker process: carries records through gate and ledger."""
+    from hub.engine.worker import run_worker
+    from hub.pipeline.rulebook import compile_rulebook
+
+    settings = _settings()
+    connection, catalogue = connect(settings), _catalogue(settings)
+    rules = compile_rulebook(catalogue, registry.read(connection), secret(settings), settings.partitions)
+    run_worker(settings, connection, rules, lanes.split(","))
+
+
+@app.command()
+def simulate(
+    rate: Annotated[float, typer.Option(help="Events a second.")] = 100.0,
+    duration: Annotated[float | None, typer.Option(help="Seconds; without it until Ctrl-C.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Synthetic agencies publish to a running hub: invented persons, real shapes of load."""
+    from hub.simulate import run
+
+    settings = _settings(data_dir=data_dir)
+    connection = connect(settings)
+    report = run(
+        connection,
+        _catalogue(settings),
+        registry.read(connection),
+        rate=rate,
+        duration=duration,
+        seed=seed,
+        stop=_stop_event(),
+    ).as_dict()
+    if as_json:
+        print(json.dumps(report))
+    else:
+        out.print_json(data=report)
+
+
+@app.command("publish")
+def publish_command(
+    file: Annotated[Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True)],
+    agency: Annotated[str, typer.Option("--as", help="The agency that publishes.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish events from a file: JSON in, Avro out. `hub trace ID` tells what became of each."""
+    settings = _settings(data_dir=data_dir)
+    connection, catalogue = connect(settings), _catalogue(settings)
+    dead_letters.known(catalogue, agency)
+    ids = registry.read(connection)
+    drafts = [_drafted(catalogue, ids, agency, i, event) for i, event in enumerate(publish.read_events(file))]
+    for sent, coordinates in publish.send(connection, agency, drafts):
+        if as_json:
+            print(json.dumps({"id": sent.id, "record": coordinates}))
+        else:
+            out.print(f"accepted  {sent.id}  {coordinates}   → hub trace {sent.id}")
+
+
+@app.command("trace")
+def trace_command(
+    id: Annotated[str, typer.Argument(help="An event's id (yours or the hub's), or topic/partition/offset.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """What became of an event: accepted, decided, offered, delivered."""
+    settings = _settings(data_dir=data_dir)
+    stations = trace.trace(connect(settings), _catalogue(settings), id)
+    if not stations:
+        _fail(f"nothing is known of {id}: it was not accepted here, or is still in flight", 1)
+    if as_json:
+        print(json.dumps([{"at": s.at, "record": s.record, "what": s.what} for s in stations]))
+        return
+    _table(("when", "record", "what"), ((_time(s.at), s.record, s.what) for s in stations))
+
+
+@topics_app.command("plan")
+def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """What `apply` would do. Changes nothing; exit code 3 when there is something to do."""
+    settings = _settings(data_dir=data_dir)
+    found = _planned(settings)[1]
+    _print_plan(found, as_json)
+    raise typer.Exit(0 if found.empty else 3)
+
+
+@topics_app.command("apply")
+def topics_apply(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless."""
+    settings = _settings(data_dir=data_dir)
+    connection, found = _planned(settings)
+    notes = topics.apply(connection, found)
+    registry.register(connection, _catalogue(settings).schemas())
+    _print_plan(found, as_json)
+    for note in notes:
+        err.print(note)
+
+
+@schema_app.command("list")
+def schema_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Event types: stream, key, schema id where a hub runs, who publishes, who receives."""
+    settings = _settings(data_dir=data_dir)
+    catalogue = _catalogue(settings)
+    rows = [_schema_row(catalogue, name, _ids(settings)) for name in catalogue.types]
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    _table(rows[0].keys(), (map(str, row.values()) for row in rows))
+
+
+@schema_app.command("show")
+def schema_show(name: Annotated[str, typer.Argument(help="An event type's full name.")]) -> None:
+    """The Avro schema of an event type."""
+    catalogue = _catalogue(_settings())
+    if name not in catalogue.types:
+        _fail(f"{name} is no event type; `hub schema list` names them")
+    out.print_json(data=catalogue.types[name].schema)
+
+
+@dlq_app.command("list")
+def dlq_list(
+    agency: Agencies = None,
+    code: Annotated[str | None, typer.Option(help="Of this reason alone.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Dead letters of an agency, or of all."""
+    settings = _settings(data_dir=data_dir)
+    catalogue = _catalogue(settings)
+    found = dead_letters.letters(connect(settings), catalogue, agency or catalogue.agencies, code)
+    if as_json:
+        for letter in found:
+            print(json.dumps(letter.row(), ensure_ascii=False))
+        return
+    _table(
+        ("record", "code", "step", "where", "what", "bytes"),
+        (
+            (row["record"], row["code"], row["step"], row["pointer"] or "", row["detail"] or "", str(row["bytes"]))
+            for row in (letter.row() for letter in found)
+        ),
+    )
+
+
+@dlq_app.command("show")
+def dlq_show(
+    record: Annotated[str, typer.Argument(help="The input's coordinates: in.mod/3/1234.")],
+    raw: Annotated[Path | None, typer.Option(help="Write the bytes as they came to this file.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """One dead letter. Its bytes may hold personal data: they go to a file, not to the terminal."""
+    settings = _settings(data_dir=data_dir)
+    letter = dead_letters.find(connect(settings), _catalogue(settings), record)
+    if raw is not None:
+        raw.write_bytes(letter.envelope["value"] or b"")
+    if as_json:
+        print(json.dumps(letter.row(), ensure_ascii=False))
+        return
+    _table(("", ""), ((name, str(value)) for name, value in letter.row().items()))
+
+
+@connector_app.command("list")
+def connector_list() -> None:
+    """Connectors that are installed, with their settings."""
+    from hub.delivery.connectors import find, names
+
+    rows = ((name, find(name).summary.en, ", ".join(o.name for o in find(name).options())) for name in names())
+    _table(("connector", "what", "settings"), rows)
+
+
+@connector_app.command("run")
+def connector_run(
+    name: Annotated[str, typer.Argument(help="A connector; `hub connector list` names them.")],
+    agency: Agencies = None,
+    all_agencies: Annotated[bool, typer.Option("--all", help="Every agency of the catalogue.")] = False,
+    values: Annotated[list[str] | None, typer.Option("--set", help="setting=value, or agency.setting=value.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Deliver what agencies are entitled to, through one connector."""
+    from hub.delivery.metrics import DeliveryMetrics
+    from hub.delivery.run import run
+    from hub.probe import Probe
+
+    settings = _settings(data_dir=data_dir)
+    catalogue = _catalogue(settings)
+    chosen = list(catalogue.agencies) if all_agencies else [dead_letters.known(catalogue, a) for a in agency or ()]
+    given = dict(_pair(value) for value in values or ())
+    measured = metrics.Metrics()
+    measured.build(catalogue.version)
+    observer = DeliveryMetrics(measured)
+    Probe(measured.registry, lambda: observer.ready, observer.refresh).start(
+        settings.metrics_host, settings.metrics_port
+    )
+    stop = _stop_event()
+    run(connect(settings), chosen, name, given, observer, stop, hub=settings.name, data_dir=settings.data_dir)
+
+
+@app.command("metrics")
+def metrics_command() -> None:
+    """Every metric, its labels and what it says."""
+    _table(("metric", "labels", "what"), ((m.name, ", ".join(m.labels), m.help) for m in metrics.ALL))
+
+
+def _settings(**given: Any) -> Settings:
+    settings = load_settings(**given)
+    logs.configure(settings.log_level)
+    return settings
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    return load(settings.schemas) if settings.schemas else load()
+
+
+def _ids(settings: Settings) -> registry.Schemas | None:
+    try:
+        return registry.read(connect(settings))
+    except ConfigError:
+        return None
+
+
+def _schema_row(catalogue: Catalogue, name: str, ids: registry.Schemas | None) -> dict[str, Any]:
+    of = catalogue.types[name]
+    return {
+        "type": name,
+        "stream": of.stream,
+        "key": f"{of.key_kind}: {of.key_field}",
+        "id": ids.id_of(name) if ids else None,
+        "published by": ", ".join(a.code for a in catalogue.agencies.values() if name in a.publishes),
+        "received by": ", ".join(e.agency for e in catalogue.entitlements[name]),
+    }
+
+
+def _planned(settings: Settings) -> tuple[Any, topics.Plan]:
+    connection = connect(settings)
+    specs = topics.wanted(_catalogue(settings), settings.partitions, settings.replication)
+    return connection, topics.plan(connection, specs)
+
+
+def _print_plan(found: topics.Plan, as_json: bool) -> None:
+    if as_json:
+        rows = {"create": [spec.name for spec in found.create], "unchanged": len(found.unchanged)}
+        rows |= {"alter": list(map(str, found.alter)), "drift": list(map(str, found.drift))}
+        print(json.dumps(rows))
+        return
+    out.print(f"create {len(found.create)}, alter {len(found.alter)}, unchanged {len(found.unchanged)}")
+    for what, changes in (("alter", found.alter), ("drift, for a person to decide", found.drift)):
+        for change in changes:
+            out.print(f"  {what}: {change}")
+    for spec in found.create:
+        out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)
+
+
+def _drafted(catalogue: Catalogue, ids: Any, agency: str, index: int, event: Any) -> publish.Draft:
+    try:
+        return publish.draft(catalogue, ids, agency, event)
+    except ConfigError as error:
+        raise ConfigError(f"event {index + 1}: {error}; nothing was sent") from None
+
+
+def _print_account(account: dict[str, Any]) -> None:
+    _table(
+        ("agency", "accepted", "applied", "duplicate", "rejected", "offered", "delivered"),
+        (
+            (code, *(str(row.get(n, 0)) for n in ("accepted", "applied", "duplicate", "rejected", "offered", "delivered")))
+            for code, row in sorted(account["agencies"].items())
+            if any(row.values())
+        ),
+    )
+    out.print(f"rejected by reason: {account['rejected']}")
+    out.print(f"latency: {account['latency']}")
+    for problem in account["problems"][:20]:
+        out.print(f"[red]{problem}[/red]")
+    out.print("[bold green]balanced: in = applied + duplicate + rejected, to the record[/bold green]"
+              if account["balanced"] else "[bold red]NOT balanced[/bold red]")  # fmt: skip
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ConfigError(f"--set {name}: expected setting=value")
+    return name, value
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+    handler: Callable[[int, Any], None] = lambda *_: stop.set()  # noqa: E731
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
+    return stop
+
+
+def _fail(message: str, code: int = 2) -> NoReturn:
+    err.print(f"[red]hub:[/red] {message}", highlight=False, markup=True)
+    sys.exit(code)
+

@@ -1,0 +1,1 @@
+"""Runs connectors: reads `out.<agency>`, hands batches to sinks, writes what receivers did, commits."""

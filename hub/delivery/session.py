@@ -1,0 +1,153 @@
+"""One membership of the consumer group: from records to jobs, from jobs that are done to offsets committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from queue import Empty, SimpleQueue
+
+from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
+
+from hub.delivery.backoff import Backoff
+from hub.delivery.receiver import Job, Receiver
+from hub.sdk import Log
+
+BATCH = 1000
+BUSY_POLL_MS = 5  # how late a batch that is done may be noticed
+IDLE_POLL_MS = 200
+COMMIT_MS = 5_000
+REVOKE_SECONDS = 1.0  # blocks the client's heartbeats: far below the session timeout
+
+
+class Session:
+    """Used by one thread; the rebalance listener runs only while that thread is inside a call of the consumer.
+
+    A partition has at most one job. It is paused from the hand-out to the commit, so that what a receiver does
+    not take stays in the broker and memory stays flat.
+    """
+
+    def __init__(
+        self,
+        consumer: KafkaConsumer,
+        receivers: Mapping[str, Receiver],
+        done: SimpleQueue[Job],
+        committed: Callable[[], None],
+        log: Log,
+    ) -> None:
+        self._consumer = consumer
+        self._receivers = receivers
+        self._done = done
+        self._committed = committed
+        self._log = log
+        self._jobs: dict[TopicPartition, Job] = {}
+        self._offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._backoff = Backoff(first=0.1, cap=5.0)
+        self._commit_at = 0.0
+
+    def join(self) -> None:
+        """Subscribe; the assignment comes with the first turns."""
+        self._consumer.subscribe(topics=sorted(self._receivers), listener=_Rebalance(self))
+
+    def turn(self) -> bool:
+        """Commit what is done, hand out what came; whether anything came or was committed.
+
+        Raises `KafkaError` where this membership is of no use any more.
+        """
+        worked = self._commit()
+        polled = self._consumer.poll(BUSY_POLL_MS if self._jobs else IDLE_POLL_MS, max_records=BATCH)
+        for partition, records in polled.items():
+            self._consumer.pause(partition)
+            job = self._jobs[partition] = Job(partition, records)
+            self._receivers[partition.topic].submit(job)
+        return worked or bool(polled)
+
+    def finish(self) -> None:
+        """Commit what is done by now and forget the rest."""
+        self._commit_at = 0.0
+        try:
+            self._commit()
+        finally:
+            self.forget([*self._jobs, *self._offsets])
+
+    def forget(self, partitions: Collection[TopicPartition]) -> None:
+        """These partitions are no longer ours: whatever becomes of their jobs is not committed."""
+        self._revoke(partitions)
+        for partition in partitions:
+            self._jobs.pop(partition, None)
+            self._offsets.pop(partition, None)
+
+    def give_up(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+        """Hand nothing more out of these partitions, wait a little for what is in flight; offsets to commit."""
+        self._revoke(partitions)
+        until = time.monotonic() + REVOKE_SECONDS
+        for receiver in self._receivers.values():
+            receiver.settle(partitions, until)
+        self._collect()
+        offsets = {
+            partition: self._offsets[partition] for partition in partitions if partition in self._offsets
+        }
+        self.forget(partitions)
+        return offsets
+
+    async def hand_back(self, partitions: Collection[TopicPartition]) -> None:
+        """Before others get these partitions."""
+        offsets = self.give_up(partitions)
+        try:
+            if offsets:
+                await self._consumer.commit_async(offsets)
+        except KafkaError as error:
+            self._log.failed(
+                "not committed when handed back, comes again elsewhere", error, partitions=len(offsets)
+            )
+
+    def _revoke(self, partitions: Collection[TopicPartition]) -> None:
+        for receiver in self._receivers.values():
+            receiver.revoke(partitions)
+
+    def _collect(self) -> None:
+        while True:
+            try:
+                job = self._done.get_nowait()
+            except Empty:
+                return
+            if self._jobs.get(job.where) is job:
+                del self._jobs[job.where]
+                self._offsets[job.where] = OffsetAndMetadata(job.next_offset, "", -1)
+
+    def _commit(self) -> bool:
+        self._collect()
+        if not self._offsets or time.monotonic() < self._commit_at:
+            return False
+        try:
+            self._consumer.commit(self._offsets, timeout_ms=COMMIT_MS)
+        except KafkaError as error:
+            # Kept: what is still ours after a rebalance is committed later, what is not is forgotten there.
+            wait = self._backoff.failed()
+            self._commit_at = time.monotonic() + wait
+            self._log.failed("offsets are not committed, tried again", error, wait_seconds=wait)
+            return False
+        self._backoff.succeeded()
+        self._resume(self._offsets)
+        self._offsets.clear()
+        self._committed()
+        return True
+
+    def _resume(self, partitions: Collection[TopicPartition]) -> None:
+        self._consumer.resume(*self._consumer.assignment().intersection(partitions))
+
+
+class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
+    """Runs on the client's own thread. The assignor is a cooperative one: only what moves is revoked."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        await self._session.hand_back(revoked)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        pass
+
+    async def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        self._session.forget(lost)

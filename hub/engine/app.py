@@ -1,0 +1,101 @@
+"""The worker: a Faust app whose lanes may lose nothing, and whose agents read summaries."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import faust
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from yarl import URL
+
+from hub import metrics as m
+from hub.engine.lane import Lane
+from hub.engine.spec import LaneSpec, Runtime
+from hub.pipeline.gate import Gate
+from hub.pipeline.ledger import Ledger
+
+
+class _CommittedThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust reads uncommitted records unless it writes transactions itself; ours are the lanes'."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+
+class _CommittedConsumer(Consumer):  # type: ignore[misc]
+    def _new_consumer_thread(self) -> _CommittedThread:
+        return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _CommittedTransport(Transport):  # type: ignore[misc]
+    Consumer = _CommittedConsumer
+
+
+class _App(faust.App):  # type: ignore[misc]
+    def _new_transport(self) -> Any:
+        return _CommittedTransport(self.conf.broker_consumer, self)
+
+
+def gate_lane(runtime: Runtime) -> LaneSpec:
+    """`in.<agency>` of every agency → `events.<stream>`."""
+    topics = tuple(sorted(runtime.rules.agency_of_topic))
+    return LaneSpec("gate", f"{runtime.hub}.gate", topics, Gate(runtime.rules, runtime.clock))
+
+
+def ledger_lane(runtime: Runtime) -> LaneSpec:
+    """`events.<stream>` (not `events.benefit`, which it writes) → status, `out.<agency>`, receipts."""
+    topics = tuple(sorted(set(runtime.rules.stream_topics.values()) - {"events.benefit"}))
+    ledger = Ledger(runtime.rules, runtime.clock)
+    return LaneSpec("ledger", f"{runtime.hub}.ledger", topics, ledger, "state.ledger")
+
+
+LANES = {"gate": gate_lane, "ledger": ledger_lane}
+
+
+def build_app(runtime: Runtime, lanes: list[Lane], metrics: m.Metrics) -> faust.App:
+    """The Faust app: `lanes` as its services, one agent on `activity`."""
+    connection = runtime.connection
+    app = _App(
+        f"{runtime.hub}.agents",
+        broker=[URL(f"kafka://{server}") for server in connection.servers],
+        broker_credentials=_credentials(runtime),
+        web_enabled=False,  # its /table and /router pages have no owner; see hub.probe
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_request_timeout=30.0,
+        broker_session_timeout=8.0,
+        broker_heartbeat_interval=1.0,
+        broker_commit_interval=1.0,
+        stream_wait_empty=False,
+        worker_redirect_stdouts=False,
+    )
+    topic = app.topic("activity", value_type=bytes, value_serializer="raw", key_serializer="raw")
+    activity = runtime.rules.codecs.activity
+
+    @app.agent(topic, name="hub.rollup")
+    async def rollup(batches: Any) -> None:
+        """Per agency, when its last event came in: what the watch over silence reads."""
+        async for value in batches:
+            for tally in activity.unpack(value)["tallies"]:
+                if tally["outcome"] == "ACCEPTED" and tally["last_accepted"]:
+                    metrics.set(m.LAST_EVENT, tally["agency"], to=tally["last_accepted"] / 1000)
+
+    for lane in lanes:
+        app.service(cast(Any, lane))
+    return app
+
+
+def _credentials(runtime: Runtime) -> Any:
+    connection = runtime.connection
+    context = connection.ssl_context()
+    if connection.protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            mechanism=connection.sasl_mechanism,
+            username=connection.sasl_user,
+            password=connection.sasl_password,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context else None

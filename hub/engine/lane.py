@@ -1,0 +1,85 @@
+"""A lane: one consumer, and a `Number` for each partition number that the group gives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from mode import Service
+
+from hub.engine.assignor import Numbers
+from hub.engine.number import Number
+from hub.engine.spec import LaneSpec, Runtime
+
+log = structlog.get_logger(__name__)
+
+
+class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
+    """A service of the Faust worker. It leaves its group when it stops; a fatal error crashes the worker."""
+
+    def __init__(self, spec: LaneSpec, runtime: Runtime, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec, self.runtime = spec, runtime
+        self.numbers: dict[int, Number] = {}
+        self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is a member of its group and every number it holds carries."""
+        return self._consumer is not None and all(number.ready for number in self.numbers.values())
+
+    async def on_start(self) -> None:
+        self._consumer = consumer = AIOKafkaConsumer(
+            **self.runtime.connection.aiokafka(),
+            group_id=self.spec.group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",  # a position is never guessed: see Number._seek
+            isolation_level="read_committed",
+            max_poll_records=self.runtime.batch_records,
+            max_partition_fetch_bytes=4 << 20,
+            check_crcs=False,
+            session_timeout_ms=8_000,
+            heartbeat_interval_ms=1_000,
+            rebalance_timeout_ms=30_000,
+            max_poll_interval_ms=300_000,
+            fetch_max_wait_ms=20,
+            metadata_max_age_ms=30_000,
+            partition_assignment_strategy=[Numbers],
+        )
+        await consumer.start()
+        consumer.subscribe(topics=list(self.spec.topics), listener=self)
+
+    async def on_stop(self) -> None:
+        await self._end_numbers()
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        await self._end_numbers()
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """Only pauses and starts tasks: the group cannot be rejoined while this callback runs."""
+        consumer = self._consumer
+        assert consumer is not None
+        numbers: dict[int, list[TopicPartition]] = defaultdict(list)
+        for tp in assigned:
+            numbers[tp.partition].append(tp)
+            consumer.seek(tp, 0)  # a position of some kind, so that none is looked up before ours
+        if assigned:
+            consumer.pause(*assigned)
+        log.info("assigned", lane=self.spec.name, numbers=sorted(numbers), topics=len(self.spec.topics))
+        self.numbers = {
+            number: Number(self.spec, self.runtime, consumer, number, tps, self._crash)
+            for number, tps in sorted(numbers.items())
+        }
+
+    async def _end_numbers(self) -> None:
+        numbers, self.numbers = self.numbers, {}
+        await asyncio.gather(*(number.end() for number in numbers.values()))
+
+    def _crash(self, error: BaseException) -> None:
+        log.error("fatal", lane=self.spec.name, error=str(error))
+        asyncio.ensure_future(self.crash(error))

@@ -1,0 +1,217 @@
+"""One partition number of a lane: its producer, its state, and the task that carries its batches.
+
+Start: fence the predecessor → rebuild the state → read the committed offsets → seek → resume.
+Batch: pure step → one transaction of outputs and offsets → only then do the changes become state.
+Any failure: its outcome may be either, so the producer is given up and all begins again at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import (
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    ProducerFenced,
+)
+
+from hub.engine.spec import LaneSpec, Runtime
+from hub.engine.rebuild import last_link, rebuild
+from hub.engine.transaction import Transactions
+from hub.errors import Code, Fatal
+from hub.event import Output, Rejection, Result
+from hub.pipeline.summarise import Chain, summarise
+
+log = structlog.get_logger(__name__)
+
+FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
+FENCED_WAIT = 2.0
+"""Seconds. A fenced worker may have lost its place in the group: let the group speak first."""
+
+RECORD_MAX_BYTES = 3 << 20
+"""An output larger than this is not tried: the record that caused it goes to the dead-letter queue."""
+
+Batch = Sequence[ConsumerRecord[bytes, bytes]]
+
+
+class StepFailed(Exception):
+    """The step raised, or made what cannot be written: look for the record that did it."""
+
+
+class Number:
+    """Runs until `end`; `fatal` is called, once, with what makes going on wrong."""
+
+    def __init__(
+        self,
+        spec: LaneSpec,
+        runtime: Runtime,
+        consumer: Any,
+        number: int,
+        tps: Sequence[TopicPartition],
+        fatal: Callable[[BaseException], None],
+    ) -> None:
+        self.number, self.tps, self.ready = number, tuple(tps), False
+        self._spec, self._runtime, self._consumer = spec, runtime, consumer
+        self._fatal, self._stopping = fatal, asyncio.Event()
+        self._producer: Transactions | None = None
+        self._state: dict[str, Any] = {}
+        self._chain = Chain(f"{spec.name}.{number}")
+        self._log = log.bind(lane=spec.name, number=number)
+        self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
+
+    async def end(self, timeout: float = 8.0) -> None:
+        """Let the batch in flight end, cancel a start under way, close the producer."""
+        self._stopping.set()
+        if not self.ready:
+            self._task.cancel()
+        done, _ = await asyncio.wait({self._task}, timeout=timeout)
+        if not done:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=timeout)
+        await self._close()
+
+    async def _run(self) -> None:
+        wait = FIRST_WAIT
+        while not self._stopping.is_set():
+            try:
+                await self._start()
+                wait = FIRST_WAIT
+                await self._carry()
+            except asyncio.CancelledError:
+                raise
+            except Fatal as error:
+                self._fatal(error)
+                return
+            except Exception as error:  # whatever it was, the outcome may be either: start again
+                wait = await self._come_back(error, wait)
+
+    async def _come_back(self, error: Exception, wait: float) -> float:
+        """Give everything up, wait, and say why; returns the next wait."""
+        self.ready = False
+        self._pause()
+        await self._close()
+        pause = max(wait, FENCED_WAIT) if isinstance(error, ProducerFenced) else wait
+        self._log.warning("starting again", reason=type(error).__name__, wait=pause)
+        self._runtime.observer.restarted(self._spec.name, type(error).__name__)
+        try:
+            async with asyncio.timeout(pause):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+        return min(wait * 2, LONGEST_WAIT)
+
+    async def _start(self) -> None:
+        spec, runtime = self._spec, self._runtime
+        began = time.monotonic()
+        transactional_id = f"{runtime.hub}.{spec.name}.{self.number}"
+        self._producer = Transactions(
+            runtime.connection, transactional_id, spec.group, runtime.rules.partitions
+        )
+        await self._producer.start()
+        self._state = await self._rebuilt()
+        self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
+        await self._seek()
+        self._consumer.resume(*self.tps)
+        self.ready = True
+        self._log.info("ready", keys=len(self._state), seconds=round(time.monotonic() - began, 3))
+
+    async def _rebuilt(self) -> dict[str, Any]:
+        spec = self._spec
+        if spec.state_topic is None:
+            return {}
+        return await rebuild(self._runtime.connection, spec.state_topic, self.number, spec.step.restore)
+
+    async def _seek(self) -> None:
+        """To the committed offsets; none: to the first. What retention took away is never jumped over."""
+        consumer = self._consumer
+        first = await consumer.beginning_offsets(list(self.tps))
+        committed = await asyncio.gather(*(consumer.committed(tp) for tp in self.tps))
+        for tp, offset in zip(self.tps, committed, strict=True):
+            if offset is not None and offset < first[tp]:
+                raise Fatal(
+                    f"{tp.topic}/{tp.partition}: offset {offset} is committed, but records before "
+                    f"{first[tp]} are gone: events may be lost; see the runbook, 'offset out of range'"
+                )
+            consumer.seek(tp, first[tp] if offset is None else offset)
+
+    async def _carry(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                taken = await self._consumer.getmany(
+                    *self.tps, timeout_ms=100, max_records=self._runtime.batch_records
+                )
+            except OffsetOutOfRangeError as error:
+                raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
+            except NoOffsetForPartitionError:
+                continue  # said once for a partition whose position had not been set before it was paused
+            records = [record for part in taken.values() for record in part]
+            if records:
+                await self._work(records)
+            self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
+
+    async def _work(self, records: Batch) -> None:
+        """One transaction; where the step raises, halves, down to the one record that did it."""
+        try:
+            result = self._stepped(records)
+        except StepFailed as failed:
+            if len(records) > 1:
+                middle = len(records) // 2
+                await self._work(records[:middle])
+                await self._work(records[middle:])
+                return
+            result = self._refused(records[0], failed)
+        await self._commit(records, result)
+
+    def _stepped(self, records: Batch) -> Result:
+        try:
+            with self._runtime.observer.timed(self._spec.name):
+                result = self._spec.step(self._state, records)
+        except Fatal:
+            raise
+        except Exception as error:
+            raise StepFailed(type(error).__name__) from error
+        if any(_size(output) > RECORD_MAX_BYTES for output in result.outputs):
+            raise StepFailed("output too large")
+        return result
+
+    def _refused(self, record: ConsumerRecord[bytes, bytes], failed: StepFailed) -> Result:
+        """The hub's own fault: logged with its trace (the values in it stay out), kept in the DLQ."""
+        where = f"{record.topic}/{record.partition}/{record.offset}"
+        self._log.error("step failed", record=where, reason=str(failed))
+        rejection = Rejection(Code.INTERNAL, self._spec.name, f"the hub failed on this event: {failed}")
+        try:
+            return self._spec.step.refuse(record, rejection)
+        except Exception as error:
+            raise Fatal(f"{where} can neither be carried nor refused: {type(error).__name__}") from error
+
+    async def _commit(self, records: Batch, result: Result) -> None:
+        runtime, spec = self._runtime, self._spec
+        summary, chain = summarise(
+            runtime.rules, result, spec.name, self._chain, self.number, len(records), runtime.clock()
+        )
+        offsets = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+        assert self._producer is not None
+        with runtime.observer.timed(f"{spec.name}_commit"):
+            await self._producer.commit((*result.outputs, *summary), offsets)
+        self._state.update(result.changes)
+        self._chain = chain
+        runtime.observer.committed(spec.name, result)
+
+    def _pause(self) -> None:
+        mine = set(self.tps) & self._consumer.assignment()
+        if mine:
+            self._consumer.pause(*mine)
+
+    async def _close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.close()
+
+
+def _size(output: Output) -> int:
+    return len(output.key or b"") + len(output.value or b"")

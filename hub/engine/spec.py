@@ -1,0 +1,52 @@
+"""What a lane is made of, and what all lanes of a worker share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hub.event import Record, Rejection, Result
+from hub.kafka.connection import Connection
+from hub.pipeline.rulebook import Rulebook
+
+
+class Step(Protocol):
+    """A pure step over a batch; see `hub.pipeline.gate` and `hub.pipeline.ledger`."""
+
+    def __call__(self, state: Mapping[str, Any], records: Sequence[Record]) -> Result: ...
+    def refuse(self, record: Record, rejection: Rejection) -> Result: ...
+    def restore(self, value: bytes, entries: MutableMapping[str, Any]) -> None: ...
+
+
+class Observer(Protocol):
+    """Told what happened, after it is true. Never asked."""
+
+    def timed(self, step: str) -> AbstractContextManager[None]: ...
+    def committed(self, lane: str, result: Result) -> None: ...
+    def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None: ...
+    def restarted(self, lane: str, reason: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class LaneSpec:
+    """A step over partition numbers: of `topics`, in consumer group `group`, state kept in `state_topic`."""
+
+    name: str
+    group: str
+    topics: tuple[str, ...]
+    step: Step
+    state_topic: str | None = None
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Shared by the lanes of one worker. `hub` names this hub towards the broker; `clock` is in milliseconds."""
+
+    hub: str
+    connection: Connection
+    rules: Rulebook
+    observer: Observer
+    clock: Callable[[], int]
+    batch_records: int = 1000

@@ -1,0 +1,181 @@
+"""A real Apache Kafka (KRaft) on the local JDK: one node for a hub on one machine, more for tests of faults."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.errors import ConfigError
+from hub.kafka.address import LOOPBACK, free_ports
+from hub.kafka.child import Child, ChildBroker, Launch, last_lines
+from hub.kafka.java import find_jars, find_java
+
+HEAP = "512m"
+GRACE_SECONDS = 20.0
+START_SECONDS = 60.0
+
+LOGGING = """\
+status = warn
+appender.file.type = RollingFile
+appender.file.name = file
+appender.file.fileName = {log}
+appender.file.filePattern = {log}.%i
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d %p %m (%c)%n
+appender.file.policies.type = SizeBasedTriggeringPolicy
+appender.file.policies.size = 10MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 3
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d %p %m (%c)%n
+rootLogger.level = info
+rootLogger.appenderRef.file.ref = file
+rootLogger.appenderRef.console.ref = console
+rootLogger.appenderRef.console.level = error
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One Kafka process, broker and controller in one. All that it keeps is under `folder`."""
+
+    number: int
+    folder: Path
+    port: int
+    controller_port: int
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def voter(self) -> str:
+        return f"{self.number}@{LOOPBACK}:{self.controller_port}"
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "server.properties"
+
+    @property
+    def formatted(self) -> bool:
+        return (self.folder / "data" / "meta.properties").exists()
+
+    @property
+    def console(self) -> Path:
+        """What the process prints: errors, and what the JVM says before logging works."""
+        return self.folder / "logs" / "console.log"
+
+    @property
+    def logging(self) -> Path:
+        return self.folder / "log4j2.properties"
+
+
+class Apache(ChildBroker):
+    """One node under `data_dir/kafka`; formatted on the first start, its data kept for the next."""
+
+    name = "Apache Kafka"
+    durable = True
+
+    def __init__(self, data_dir: Path, *, port: int | None = None, heap: str = HEAP) -> None:
+        super().__init__(data_dir / "kafka", port)
+        self._heap = heap
+
+    def open(self, port: int, lock: int) -> Child:
+        node = Node(1, self.folder, port, free_ports(1)[0])
+        return open_node(node, [node], cluster_id(), lock, self._heap)
+
+
+def open_node(node: Node, nodes: Sequence[Node], cluster: str, lock: int, heap: str = HEAP) -> Child:
+    """Write the node's settings, format its storage if that was never done, and run it.
+
+    `nodes` are all of the cluster, itself among them; `cluster` is used only for formatting.
+    """
+    java = [find_java(), "-cp", f"{find_jars()}/*"]
+    _write_settings(node, nodes)
+    if not node.formatted:
+        _format(java, node, cluster)
+    return Child(_launch(java, node, heap), lock)
+
+
+def cluster_id() -> str:
+    """A new one, as Kafka writes it: 16 random bytes in URL-safe base64 without padding."""
+    text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return cluster_id() if text.startswith("-") else text  # the command line would read it as an option
+
+
+def properties(node: Node, nodes: Sequence[Node]) -> dict[str, str]:
+    copies = min(3, len(nodes))
+    safe = max(1, copies - 1)
+    listeners = f"BROKER://{node.address},CONTROLLER://{LOOPBACK}:{node.controller_port}"
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(node.number),
+        # Static voters rather than a dynamic quorum: the ports may be others at the next start.
+        "controller.quorum.voters": ",".join(each.voter for each in nodes),
+        "listeners": listeners,  # loopback only, no security: nobody else may reach it
+        "advertised.listeners": f"BROKER://{node.address}",
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "BROKER",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(node.folder / "data"),
+        "auto.create.topics.enable": "false",  # topics come from the catalogue only
+        "default.replication.factor": str(copies),
+        "min.insync.replicas": str(safe),
+        "unclean.leader.election.enable": "false",
+        "offsets.topic.replication.factor": str(copies),
+        "offsets.topic.num.partitions": "4",  # 50 by default: each a log to open on every start
+        "transaction.state.log.replication.factor": str(copies),
+        "transaction.state.log.min.isr": str(safe),
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": str(copies),
+        "share.coordinator.state.topic.min.isr": str(safe),
+        "share.coordinator.state.topic.num.partitions": "1",
+        "group.initial.rebalance.delay.ms": "0",  # waiting three seconds for more members helps nobody here
+        "log.segment.bytes": str(64 << 20),  # compaction and retention only touch closed segments
+        "log.cleaner.dedupe.buffer.size": str(16 << 20),  # 128 MiB of the small heap by default
+        "num.recovery.threads.per.data.dir": "2",  # quicker after a kill: a thousand small logs
+        # After a kill the node waits this long for its own former life to be given up: 9 seconds by default.
+        "broker.session.timeout.ms": "9000" if len(nodes) > 1 else "4000",
+        "broker.heartbeat.interval.ms": "1000",
+        # Room for what topics allow (dlq.* 4 MiB) and no more: 10 MB is refused to its publisher.
+        "socket.request.max.bytes": str(100 << 20),
+        "message.max.bytes": str(1 << 20),
+    }
+
+
+def _write_settings(node: Node, nodes: Sequence[Node]) -> None:
+    lines = [f"{name}={value}\n" for name, value in properties(node, nodes).items()]
+    node.console.parent.mkdir(parents=True, exist_ok=True)
+    node.settings.write_text("".join(lines))
+    node.logging.write_text(LOGGING.format(log=node.folder / "logs" / "kafka.log"))
+
+
+def _format(java: Sequence[str], node: Node, cluster: str) -> None:
+    tool = ["-Xmx64m", "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(node.settings)]
+    run = subprocess.run([java[0], *java[1:], *tool], capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise ConfigError(
+            f"Apache Kafka could not format {node.folder}:\n{last_lines(run.stdout + run.stderr)}"
+        )
+
+
+def _launch(java: Sequence[str], node: Node, heap: str) -> Launch:
+    options = [
+        f"-Xmx{heap}",
+        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+        f"-Dlog4j2.configurationFile={node.logging}",
+    ]
+    return Launch(
+        name="Apache Kafka",
+        command=[*java, *options, "kafka.Kafka", str(node.settings)],
+        address=node.address,
+        log=node.console,
+        grace=GRACE_SECONDS,
+        patience=START_SECONDS,
+    )

@@ -1,0 +1,71 @@
+"""Structured logs on stderr: one JSON object a line, or for people at a terminal a readable line.
+
+Nobody's personal data gets in: exceptions of libraries are logged by type and place, never by text
+(pydantic's and fastavro's texts quote the value).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+
+def configure(level: str = "INFO", *, json: bool | None = None) -> None:
+    """Set up structlog and the standard library's logging alike. `json` None: unless stderr is a terminal."""
+    as_json = not sys.stderr.isatty() if json is None else json
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        without_values,
+    ]
+    end = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, end],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("aiokafka", "kafka", "faust", "mode", "asyncio"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        cache_logger_on_first_use=True,
+    )
+
+
+def without_values(_: Any, __: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Replace an exception by its type and the place that raised it."""
+    info = entry.pop("exc_info", None)
+    record = entry.get("_record")
+    if info is None and record is not None:
+        info, record.exc_info, record.exc_text = record.exc_info, None, None
+    if info is True:
+        info = sys.exc_info()
+    if isinstance(info, BaseException):
+        info = (type(info), info, info.__traceback__)
+    if info and info[0] is not None:
+        entry["error"] = info[0].__name__
+        entry["at"] = _place(info[2])
+    return entry
+
+
+def _place(trace: TracebackType | None) -> str:
+    """`file:line` of the innermost frame."""
+    if trace is None:
+        return "unknown"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

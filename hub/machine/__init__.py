@@ -1,0 +1,1 @@
+"""A whole hub on one machine: its broker, its processes, and what people see of them."""

@@ -1,0 +1,109 @@
+"""All processes of a hub on one machine, in the order in which they need each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub import registry
+from hub.admin.topics import apply, plan, wanted
+from hub.catalogue import Catalogue
+from hub.kafka.address import free_ports
+from hub.kafka.broker import Kind, open_broker
+from hub.kafka.connection import Connection
+from hub.machine.children import Child
+from hub.machine.running import announce, withdraw
+from hub.settings import Settings, machine_secret
+
+READY_SECONDS = 90.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A running hub: where its broker is, its processes by name, and whether the broker keeps what it takes."""
+
+    connection: Connection
+    catalogue: Catalogue
+    worker: Child
+    delivery: Child
+    received: Path
+    durable: bool
+
+
+@contextmanager
+def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]:
+    """Start broker, topics, schemas, worker and delivery; stop them in the opposite order.
+
+    What agencies receive is written below `<data dir>/received/<agency>/`.
+    """
+    kind = settings.broker or Kind.EMBEDDED
+    data_dir = settings.data_dir.resolve()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    external = settings.connection() if kind is Kind.EXTERNAL else None
+    broker = open_broker(kind, data_dir, port=settings.kafka_port, connection=external)
+    say(f"broker: starting ({kind})")
+    with broker as connection:
+        if not broker.durable:
+            say("broker: not durable: what it keeps is gone with it (--broker apache keeps it)")
+        prepare(connection, catalogue, settings, say)
+        yield from _processes(settings, catalogue, connection, data_dir, broker.durable, say)
+
+
+def prepare(connection: Connection, catalogue: Catalogue, settings: Settings, say: Say) -> None:
+    """Topics and schemas as the catalogue wants them."""
+    planned = plan(connection, wanted(catalogue, settings.partitions, settings.replication))
+    say(f"topics: {len(planned.create)} to create, {len(planned.unchanged)} there")
+    for note in apply(connection, planned):
+        say(f"topics: {note}")
+    schemas = registry.register(connection, catalogue.schemas())
+    say(f"schemas: {len(schemas.subjects())} registered")
+
+
+def _processes(
+    settings: Settings, catalogue: Catalogue, connection: Connection, data_dir: Path, durable: bool, say: Say
+) -> Iterator[Hub]:
+    ports = free_ports(2)
+    received = data_dir / "received"
+    worker, delivery = _children(settings, connection, data_dir, received, ports)
+    try:
+        say("worker: starting")
+        worker.start()
+        delivery.start()
+        worker.wait_ready(READY_SECONDS)
+        delivery.wait_ready(READY_SECONDS)
+        announce(data_dir, connection, {"worker": ports[0], "delivery": ports[1]})
+        yield Hub(connection, catalogue, worker, delivery, received, durable)
+    finally:
+        withdraw(data_dir)
+        say("stopping")
+        delivery.stop()
+        worker.stop()
+
+
+def _children(
+    settings: Settings, connection: Connection, data_dir: Path, received: Path, ports: list[int]
+) -> tuple[Child, Child]:
+    environment = _environment(settings, connection, data_dir)
+    logs = data_dir / "logs"
+    worker = Child("worker", ["worker"], environment, logs, ports[0])
+    sink = ["connector", "run", "file_drop", "--all", "--set", f"directory={received}"]
+    return worker, Child("delivery", sink, environment, logs, ports[1])
+
+
+def _environment(settings: Settings, connection: Connection, data_dir: Path) -> dict[str, str]:
+    """What a child is told; the rest it inherits."""
+    given = settings.person_secret.get_secret_value() if settings.person_secret else machine_secret(data_dir)
+    environment = {
+        "HUB_NAME": settings.name,
+        "HUB_BROKER": Kind.EXTERNAL.value,
+        "HUB_BOOTSTRAP_SERVERS": connection.bootstrap,
+        "HUB_PARTITIONS": str(settings.partitions),
+        "HUB_DATA_DIR": str(data_dir),
+        "HUB_PERSON_SECRET": given,
+    }
+    if settings.schemas:
+        environment["HUB_SCHEMAS"] = str(settings.schemas.resolve())
+    return environment

@@ -1,0 +1,88 @@
+"""Every metric of the hub, named and explained once; `hub metrics` prints this table.
+
+Labels take values of closed sets alone (agencies, streams and codes of the catalogue, lanes, topics):
+no ids, nobody's data. Names are CONTRACT's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+
+
+class Meaning(NamedTuple):
+    """One metric: its name as scraped, its labels, what it says and in which unit."""
+
+    name: str
+    labels: tuple[str, ...]
+    help: str
+
+
+ACCEPTED = Meaning("hub_events_accepted", ("agency", "stream"), "Records durable in in.<agency>, taken by the gate")
+REJECTED = Meaning("hub_events_rejected", ("agency", "stream", "code"), "Events refused by gate or ledger")
+DUPLICATE = Meaning("hub_events_duplicate", ("agency", "stream"), "Events known already, with the same content")
+APPLIED = Meaning("hub_events_applied", ("agency", "stream"), "Events applied by the ledger, each once")
+DELIVERED = Meaning("hub_delivery", ("agency", "outcome"), "Events handed to receivers, by outcome")
+LATENCY = Meaning("hub_delivery_latency_seconds", ("agency",), "From accepted to acknowledged by the receiver")
+PROCESSING = Meaning("hub_processing_seconds", ("step",), "Time of a batch in a step, or in its commit")
+LAG_EVENTS = Meaning("hub_lag_events", ("group", "topic"), "Records written and not yet taken")
+LAG_SECONDS = Meaning("hub_lag_seconds", ("group", "topic"), "Age of the oldest record not yet taken; 0 without lag")
+PARKED = Meaning("hub_parked_events", ("agency", "code"), "Events that wait for a receiver")
+PARKED_OLDEST = Meaning("hub_parked_oldest_seconds", ("agency",), "Age of the oldest event that waits")
+DLQ = Meaning("hub_dlq_events", ("agency", "code"), "Records written to the dead-letter queue")
+CONNECTOR_UP = Meaning("hub_connector_up", ("connector",), "1 while the connector's sink is open")
+PROGRESS = Meaning(
+    "hub_connector_last_progress_timestamp_seconds", ("connector",), "When the connector last delivered, Unix time"
+)
+LAST_EVENT = Meaning(
+    "hub_agency_last_event_timestamp_seconds", ("agency",), "When the agency's last event came in, Unix time"
+)
+RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew")
+BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
+
+COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS)
+GAUGES = (LAG_EVENTS, LAG_SECONDS, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, LAST_EVENT)
+HISTOGRAMS = (LATENCY, PROCESSING)
+ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._counters = {m: Counter(m.name, m.help, m.labels, registry=self.registry) for m in COUNTERS}
+        self._gauges = {m: Gauge(m.name, m.help, m.labels, registry=self.registry) for m in GAUGES}
+        self._histograms = {
+            m: Histogram(m.name, m.help, m.labels, buckets=SECONDS, registry=self.registry) for m in HISTOGRAMS
+        }
+        self._build = Info(BUILD.name, BUILD.help, registry=self.registry)
+
+    def count(self, metric: Meaning, *labels: str, by: float = 1) -> None:
+        """Add to a counter."""
+        self._counters[metric].labels(*labels).inc(by)
+
+    def set(self, metric: Meaning, *labels: str, to: float) -> None:
+        """Set a gauge."""
+        self._gauges[metric].labels(*labels).set(to)
+
+    def observe(self, metric: Meaning, *labels: str, seconds: float) -> None:
+        """Put one measured time into a histogram."""
+        self._histograms[metric].labels(*labels).observe(seconds)
+
+    def build(self, catalogue_version: int) -> None:
+        """State what runs."""
+        self._build.info({"version": hub_version(), "catalogue": str(catalogue_version)})
+
+
+def hub_version() -> str:
+    """The installed version, `0` from a bare checkout."""
+    try:
+        return version("zefer-hub")
+    except PackageNotFoundError:
+        return "0"

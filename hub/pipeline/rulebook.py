@@ -1,0 +1,186 @@
+"""The rulebook: the catalogue and the registered schema ids, compiled to what the steps look up.
+
+Made once when a process starts; a step never touches a file, a registry or a broker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from hub.avro.records import RecordCodec
+from hub.catalogue import Catalogue, Entitlement, EventType
+from hub.errors import ConfigError
+from hub.event import SOURCE_PREFIX
+from hub.pipeline.identify import agency_secret
+from hub.pipeline.reader import Reader, View
+from hub.pipeline.rules import Check, compile_rules, constrained_fields
+
+UNKNOWN = "unknown"
+"""Value of a metric label where an event names no agency or stream of the catalogue."""
+
+
+class Version(Protocol):
+    """A registered version of a subject: its schema's id, and the schema as JSON text."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def schema(self) -> str: ...
+
+
+class SchemaIds(Protocol):
+    """Where schemas are registered (`hub.registry.Schemas`)."""
+
+    def id_of(self, subject: str, schema: str | None = None) -> int: ...
+    def versions(self, subject: str) -> Sequence[Version]: ...
+
+
+class Receiver(NamedTuple):
+    """An agency that may see a type: `when` lets an event through, `body` is the index of its projection."""
+
+    agency: str
+    topic: str
+    secret: bytes
+    when: tuple[tuple[str, frozenset[str]], ...]
+    body: int
+
+
+class Codecs(NamedTuple):
+    """Packers of the hub's own records."""
+
+    status: RecordCodec
+    fact: RecordCodec
+    receipt: RecordCodec
+    dead_letter: RecordCodec
+    activity: RecordCodec
+    audit: RecordCodec
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """All that gate and ledger look up. `secret` keys the pseudonyms; `readers` are by schema id."""
+
+    catalogue: Catalogue
+    secret: bytes
+    partitions: int
+    codecs: Codecs
+    gate_readers: Mapping[int, Reader]
+    ledger_readers: Mapping[int, Reader]
+    checks: Mapping[str, Check]
+    receivers: Mapping[str, tuple[Receiver, ...]]
+    agency_of_topic: Mapping[str, str]
+    source_of_agency: Mapping[str, str]
+    stream_topics: Mapping[str, str]
+    basis_of: Mapping[tuple[str, str], str]
+
+    def stream_of(self, type_name: str | None) -> str:
+        """The stream of a type, or `unknown`."""
+        known = self.catalogue.types.get(type_name or "")
+        return known.stream if known else UNKNOWN
+
+
+def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partitions: int) -> Rulebook:
+    """Raises `ConfigError` where a schema of the catalogue is not registered yet."""
+    texts = dict(catalogue.schemas())
+    lists = {
+        "agencies": catalogue.agencies,
+        "services": catalogue.services,
+        "districts": catalogue.districts,
+    }
+    try:
+        registered = {name: ids.id_of(name, text) for name, text in texts.items()}
+    except KeyError as missing:
+        raise ConfigError(f"a schema is not registered: {missing}; `hub topics apply` registers them") from None
+    views = {name: _views(catalogue, name, registered) for name in catalogue.types}
+    return Rulebook(
+        catalogue=catalogue,
+        secret=secret,
+        partitions=partitions,
+        codecs=_codecs(catalogue, registered),
+        gate_readers=_readers(catalogue, ids, gate_wants, lambda _: ()),
+        ledger_readers=_readers(catalogue, ids, ledger_wants(catalogue), lambda of: views[of.name]),
+        checks={
+            name: compile_rules(of.schema, of.identifiers, {k: list(v) for k, v in lists.items()})
+            for name, of in catalogue.types.items()
+        },
+        receivers={
+            name: tuple(_receiver(e, views[name], secret) for e in catalogue.entitlements[name])
+            for name in catalogue.types
+        },
+        agency_of_topic={f"in.{code}": code for code in catalogue.agencies},
+        source_of_agency={code: SOURCE_PREFIX + code for code in catalogue.agencies},
+        stream_topics={name: f"events.{of.stream}" for name, of in catalogue.types.items()},
+        basis_of={(e.agency, e.type): e.basis for rows in catalogue.entitlements.values() for e in rows},
+    )
+
+
+def gate_wants(of: EventType) -> tuple[str, ...]:
+    """The top-level fields that the gate looks at."""
+    identifiers = (path[0] for path in of.identifiers)
+    return _unique((of.key_field, *identifiers, *constrained_fields(of.schema)))
+
+
+def ledger_wants(catalogue: Catalogue) -> Callable[[EventType], tuple[str, ...]]:
+    """The top-level fields that the ledger looks at: the status rule's and those of every `when`."""
+
+    def wants(of: EventType) -> tuple[str, ...]:
+        conditions = (name for e in catalogue.entitlements[of.name] for name in e.when)
+        rule = of.status
+        status = (
+            (rule.slot, rule.effective, rule.until, rule.document, rule.voids, *rule.carries) if rule else ()
+        )
+        return _unique((*conditions, *(name for name in status if name)))
+
+    return wants
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _readers(
+    catalogue: Catalogue,
+    ids: SchemaIds,
+    wants: Callable[[EventType], tuple[str, ...]],
+    views: Callable[[EventType], tuple[View, ...]],
+) -> dict[int, Reader]:
+    """By schema id, for every registered version of every event type: what was written once stays readable."""
+    return {
+        version.id: Reader(of, json.loads(version.schema), wants(of), views(of))
+        for name, of in catalogue.types.items()
+        for version in ids.versions(name)
+    }
+
+
+def _views(catalogue: Catalogue, type_name: str, registered: Mapping[str, int]) -> tuple[View, ...]:
+    masks = dict.fromkeys(entitlement.mask for entitlement in catalogue.entitlements[type_name])
+    projections = (catalogue.projections[mask] for mask in masks)
+    return tuple(View(projection, registered[projection.name]) for projection in projections)
+
+
+def _receiver(entitlement: Entitlement, views: tuple[View, ...], secret: bytes) -> Receiver:
+    body = next(i for i, view in enumerate(views) if view.projection.mask == entitlement.mask)
+    return Receiver(
+        entitlement.agency,
+        f"out.{entitlement.agency}",
+        agency_secret(secret, entitlement.agency),
+        tuple(sorted(entitlement.when.items())),
+        body,
+    )
+
+
+def _codecs(catalogue: Catalogue, registered: Mapping[str, int]) -> Codecs:
+    def codec(name: str) -> RecordCodec:
+        return RecordCodec(registered[name], catalogue.records[name])
+
+    return Codecs(
+        status=codec("hub.PersonStatus"),
+        fact=codec("hub.Fact"),
+        receipt=codec("hub.Receipt"),
+        dead_letter=codec("hub.DeadLetter"),
+        activity=codec("hub.Activity"),
+        audit=codec("hub.AuditEntry"),
+    )

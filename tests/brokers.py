@@ -1,0 +1,53 @@
+"""The brokers that tests run on: `embedded`, `apache`, and `broker`, which is each of the two in turn."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hub.errors import ConfigError
+from hub.kafka.broker import open_broker
+from hub.kafka.connection import Connection
+from hub.kafka.java import find_jars, find_java
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """The embedded broker, one for the whole run: tests use names of their own."""
+    with open_broker("embedded", tmp_path_factory.mktemp("embedded")) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """Apache Kafka, one for the whole run; skipped only where this machine cannot have it, and says why."""
+    require_apache()
+    with open_broker("apache", tmp_path_factory.mktemp("apache")) as connection:
+        yield connection
+
+
+@pytest.fixture(params=["embedded", "apache"])
+def broker(request: pytest.FixtureRequest) -> Connection:
+    """The same test on the embedded broker and on Apache Kafka."""
+    connection: Connection = request.getfixturevalue(request.param)
+    return connection
+
+
+@pytest.fixture
+def name() -> Callable[[str], str]:
+    """`name("in")` is a name that no other test of this run has."""
+    return lambda prefix: f"{prefix}-{os.getpid()}-{next(_numbers)}"
+
+
+def require_apache() -> None:
+    """Skip the test where there is neither a JDK nor a way to Kafka's jars."""
+    try:
+        find_java()
+        find_jars()
+    except ConfigError as error:
+        pytest.skip(str(error))
