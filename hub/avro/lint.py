@@ -24,6 +24,7 @@ LOGICAL = {"date": "int", "timestamp-millis": "long", "decimal": "bytes"}
 DEPTH = 8
 PRECISION = 38
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SPACE = re.compile(rf"({_NAME.pattern}(\.{_NAME.pattern})*)?")
 _NAMED = frozenset({"name", "namespace", "doc", "aliases"})
 _ATTRIBUTES = {
     "record": _NAMED | {"fields"},
@@ -50,7 +51,16 @@ def lint(
         linter.wrong((), "a schema file holds one record", 'write {"type": "record", …}')
         return linter.problems
     linter.complex(schema, (), "", 1)
-    return linter.problems or linter.parsed(schema)
+    return linter.problems
+
+
+def refused(schema: object, file: str) -> list[Problem]:
+    """What fastavro, the product's own parser, has against a schema that lint found sound."""
+    try:
+        fastavro.parse_schema(copy.deepcopy(schema), named_schemas={})  # type: ignore[arg-type]
+    except Exception as error:  # it raises what it likes, KeyError among it
+        return [Problem(file, 1, f"fastavro refuses it: {error}", "follow the Avro specification")]
+    return []
 
 
 def full_name(name: str, space: str) -> str:
@@ -70,16 +80,6 @@ class _Linter:
 
     def wrong(self, place: Place, message: str, fix: str) -> None:
         self.problems.append(Problem(self.file, self.line(place), message, fix))
-
-    def parsed(self, schema: dict[str, Any]) -> list[Problem]:
-        """What fastavro, the parser of the product, has against a schema that is sound so far."""
-        try:
-            fastavro.parse_schema(copy.deepcopy(schema), named_schemas={})
-        except Exception as error:  # it raises what it likes, KeyError among it
-            self.wrong(
-                (), f"fastavro refuses it: {error}", "mend the schema as the Avro specification has it"
-            )
-        return self.problems
 
     def type(self, node: Any, place: Place, space: str, level: int) -> None:
         """Check the type at `place`; `level` counts the records, arrays and maps around it."""
@@ -118,6 +118,8 @@ class _Linter:
                 "use letters, digits and _, and `namespace`",
             )
             return
+        if not _SPACE.fullmatch(str(node.get("namespace", space))):
+            self.wrong((*place, "namespace"), "a namespace is names joined by dots", "correct or remove it")
         full = full_name(name, str(node.get("namespace", space)))
         if full in self.named or full in self.open:
             self.wrong(
@@ -206,7 +208,7 @@ class _Linter:
 
     def _branch(self, branch: Any, space: str) -> str:
         kind = branch.get("type") if isinstance(branch, dict) else branch
-        if kind in ("record", "enum", "fixed"):
+        if isinstance(branch, dict) and kind in ("record", "enum", "fixed"):
             return full_name(str(branch.get("name")), str(branch.get("namespace", space)))
         return str(kind) if kind in PRIMITIVES or not isinstance(kind, str) else full_name(kind, space)
 

@@ -166,8 +166,8 @@ class Walk(Lines):
         if kind == "date":
             self.add("if v[o] > 127 and v[o + 1] > 127 and 0 < v[o + 2] < 87: o += 3")
         else:
-            first = " & ".join(["v[o]", *(f"v[o + {i}]" for i in range(1, 5))])
-            self.add(f"if {first} > 127 and 0 < v[o + 5] < 128: o += 6")
+            # `and` after `and`: a byte is looked at only when the one before says that there is one
+            self.add(f"if {' and '.join(f'v[o + {i}] > 127' for i in range(5))} and 0 < v[o + 5] < 128: o += 6")
         self.add(f"else: o = {kind}_value(v, o)[1]")
 
     def floating(self, kind: str) -> None:

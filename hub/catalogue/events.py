@@ -6,12 +6,11 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
-from hub.avro.lint import lint
 from hub.catalogue import fields
-from hub.catalogue.defaults import check_defaults
 from hub.catalogue.fields import Look, looks
 from hub.catalogue.model import EventType, KeyKind, Operator, Rule, StatusRule, Transition
 from hub.catalogue.reader import Reader
+from hub.catalogue.soundness import check_schema
 from hub.catalogue.source import Document
 from hub.errors import Problem
 
@@ -40,11 +39,9 @@ def read_event(document: Document, known: Known, problems: list[Problem]) -> Eve
     """The event type that a schema file defines, or `None` with what is wrong added to `problems`."""
     before = len(problems)
     root = frozenset({*REQUIRED, *OPTIONAL})
-    problems += lint(document.value, document.file, document.line, root=root, field=fields.ATTRIBUTES)
-    if len(problems) > before:
+    if not check_schema(document, problems, root=root, field=fields.ATTRIBUTES):
         return None
     fields.check_fields(document, problems)
-    check_defaults(document, problems)
     event = _Event(Reader(document, problems), known).read()
     return event if len(problems) == before else None
 

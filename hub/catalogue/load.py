@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hub.avro.lint import lint
 from hub.catalogue import entitlements, events, lists
 from hub.catalogue.model import Catalogue, Entitlement, EventType, Schema
 from hub.catalogue.named import definitions
 from hub.catalogue.projection import project_all
 from hub.catalogue.reader import Reader
+from hub.catalogue.soundness import check_schema
 from hub.catalogue.source import Document, read
 from hub.errors import Problem, SchemaError
 
@@ -141,8 +141,12 @@ class _Loading:
         return result
 
     def _records(self) -> dict[str, Schema]:
-        for document in self.files.records.values():
-            self.problems += lint(document.value, document.file, document.line)
+        for name, document in self.files.records.items():
+            if check_schema(document, self.problems) and name != _full_name(document.value):
+                message = "the file is not named by the type in it"
+                self._reader(document).wrong(
+                    message, f"rename it to {_full_name(document.value)}.avsc", "name"
+                )
         return {name: document.value for name, document in self.files.records.items()}
 
     def _entitlements(self, known: entitlements.Known) -> dict[str, tuple[Entitlement, ...]]:
@@ -179,6 +183,10 @@ class _Loading:
 
     def _reader(self, document: Document) -> Reader:
         return Reader(document, self.problems)
+
+
+def _full_name(schema: Schema) -> str:
+    return f"{schema.get('namespace')}.{schema['name']}"
 
 
 def _defined(document: Document) -> list[tuple[str, tuple[str | int, ...]]]:

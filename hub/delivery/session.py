@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -11,10 +11,12 @@ from kafka.errors import KafkaError
 
 from hub.delivery.backoff import Backoff
 from hub.delivery.receiver import Job, Receiver
+from hub.event import Record
 from hub.sdk import Log
 
 BATCH = 1000
-BUSY_POLL_MS = 5  # how late a batch that is done may be noticed
+ALL = 1 << 30  # kafka-python 3.0.12 never returns the rest of a partition that was taken in part and then paused
+BUSY_POLL_MS = 4  # how late a batch that is done is noticed; doubles up to the next while nothing happens
 IDLE_POLL_MS = 200
 COMMIT_MS = 5_000
 REVOKE_SECONDS = 1.0  # blocks the client's heartbeats: far below the session timeout
@@ -23,8 +25,8 @@ REVOKE_SECONDS = 1.0  # blocks the client's heartbeats: far below the session ti
 class Session:
     """Used by one thread; the rebalance listener runs only while that thread is inside a call of the consumer.
 
-    A partition has at most one job. It is paused from the hand-out to the commit, so that what a receiver does
-    not take stays in the broker and memory stays flat.
+    A partition has at most one job and the rest of one fetch. It is paused until both are committed, so that what
+    a receiver does not take stays in the broker and memory stays flat.
     """
 
     def __init__(
@@ -41,9 +43,11 @@ class Session:
         self._committed = committed
         self._log = log
         self._jobs: dict[TopicPartition, Job] = {}
+        self._rest: dict[TopicPartition, Sequence[Record]] = {}
         self._offsets: dict[TopicPartition, OffsetAndMetadata] = {}
         self._backoff = Backoff(first=0.1, cap=5.0)
         self._commit_at = 0.0
+        self._poll_ms = IDLE_POLL_MS
 
     def join(self) -> None:
         """Subscribe; the assignment comes with the first turns."""
@@ -55,12 +59,13 @@ class Session:
         Raises `KafkaError` where this membership is of no use any more.
         """
         worked = self._commit()
-        polled = self._consumer.poll(BUSY_POLL_MS if self._jobs else IDLE_POLL_MS, max_records=BATCH)
+        polled = self._consumer.poll(self._poll_ms if self._jobs else IDLE_POLL_MS, max_records=ALL)
         for partition, records in polled.items():
             self._consumer.pause(partition)
-            job = self._jobs[partition] = Job(partition, records)
-            self._receivers[partition.topic].submit(job)
-        return worked or bool(polled)
+            self._hand_out(partition, records)
+        worked = worked or bool(polled)
+        self._poll_ms = BUSY_POLL_MS if worked else min(self._poll_ms * 2, IDLE_POLL_MS)
+        return worked
 
     def finish(self) -> None:
         """Commit what is done by now and forget the rest."""
@@ -74,8 +79,8 @@ class Session:
         """These partitions are no longer ours: whatever becomes of their jobs is not committed."""
         self._revoke(partitions)
         for partition in partitions:
-            self._jobs.pop(partition, None)
-            self._offsets.pop(partition, None)
+            for kept in (self._jobs, self._rest, self._offsets):
+                kept.pop(partition, None)
 
     def give_up(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
         """Hand nothing more out of these partitions, wait a little for what is in flight; offsets to commit."""
@@ -100,6 +105,12 @@ class Session:
             self._log.failed(
                 "not committed when handed back, comes again elsewhere", error, partitions=len(offsets)
             )
+
+    def _hand_out(self, partition: TopicPartition, records: Sequence[Record]) -> None:
+        job = self._jobs[partition] = Job(partition, records[:BATCH])
+        if len(records) > BATCH:
+            self._rest[partition] = records[BATCH:]
+        self._receivers[partition.topic].submit(job)
 
     def _revoke(self, partitions: Collection[TopicPartition]) -> None:
         for receiver in self._receivers.values():
@@ -128,13 +139,18 @@ class Session:
             self._log.failed("offsets are not committed, tried again", error, wait_seconds=wait)
             return False
         self._backoff.succeeded()
-        self._resume(self._offsets)
+        self._go_on(list(self._offsets))
         self._offsets.clear()
         self._committed()
         return True
 
-    def _resume(self, partitions: Collection[TopicPartition]) -> None:
-        self._consumer.resume(*self._consumer.assignment().intersection(partitions))
+    def _go_on(self, partitions: Collection[TopicPartition]) -> None:
+        """Hand out the rest of these partitions, have new records fetched where there is none."""
+        for partition in partitions:
+            if partition in self._rest:
+                self._hand_out(partition, self._rest.pop(partition))
+            else:
+                self._consumer.resume(partition)
 
 
 class _Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]

@@ -34,6 +34,8 @@ PRODUCER = {
     "delivery_timeout_ms": 25_000,
     "request_timeout_ms": 10_000,
     "max_block_ms": 10_000,
+    "linger_ms": 5,  # a batch's receipts are sent one by one and waited for together
+    "batch_size": 256 * KIB,
     "reconnect_backoff_max_ms": 2_000,
 }
 

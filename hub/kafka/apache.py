@@ -143,9 +143,6 @@ def properties(node: Node, nodes: Sequence[Node]) -> dict[str, str]:
         # After a kill the node waits this long for its own former life to be given up: 9 seconds by default.
         "broker.session.timeout.ms": "9000" if len(nodes) > 1 else "4000",
         "broker.heartbeat.interval.ms": "1000",
-        # Room for what topics allow (dlq.* 4 MiB) and no more: 10 MB is refused to its publisher.
-        "socket.request.max.bytes": str(100 << 20),
-        "message.max.bytes": str(1 << 20),
     }
 
 
@@ -168,7 +165,7 @@ def _format(java: Sequence[str], node: Node, cluster: str) -> None:
 def _launch(java: Sequence[str], node: Node, heap: str) -> Launch:
     options = [
         f"-Xmx{heap}",
-        "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
         f"-Dlog4j2.configurationFile={node.logging}",
     ]
     return Launch(

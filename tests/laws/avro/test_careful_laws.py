@@ -18,14 +18,24 @@ SCHEMAS = event_schemas() | hub_schemas()
 luck = st.integers(0, 2**32).map(random.Random)
 
 
+_parsed: dict[int, tuple[Any, Any]] = {}
+
+
+def parsed(schema: Any) -> Any:
+    """Parsed once; the schema is kept, so that its identity stays its own."""
+    if id(schema) not in _parsed:
+        _parsed[id(schema)] = (schema, fastavro.parse_schema(schema))
+    return _parsed[id(schema)][1]
+
+
 def by_fastavro(schema: Any, data: bytes) -> Any:
-    return fastavro.schemaless_reader(io.BytesIO(data[5:]), fastavro.parse_schema(schema), None)
+    return fastavro.schemaless_reader(io.BytesIO(data[5:]), parsed(schema), None)
 
 
 def written_by_fastavro(schema: Any, value: Any) -> bytes:
     out = io.BytesIO(HEADER)
     out.seek(5)
-    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), value)
+    fastavro.schemaless_writer(out, parsed(schema), value)
     return out.getvalue()
 
 

@@ -1,31 +1,49 @@
-"""Is a field's `default` a value of its type, as the specification writes defaults in JSON?"""
+"""Whether a schema file can be used at all: sound Avro, defaults that are values, no word from fastavro."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from hub.avro.lint import full_name
+from hub.avro.lint import full_name, lint, refused
 from hub.catalogue.named import definitions, named_types
 from hub.catalogue.source import Document
 from hub.errors import Problem
 
 Named = Callable[[str], dict[str, Any] | None]
+FIX = "of a union, the first branch counts; of an enum, a symbol"
 
 
-def check_defaults(document: Document, problems: list[Problem]) -> None:
-    """Problems of every default in a schema that lint found sound."""
-    named = named_types(document.value)
+def check_schema(
+    document: Document,
+    problems: list[Problem],
+    *,
+    root: frozenset[str] = frozenset(),
+    field: frozenset[str] = frozenset(),
+) -> bool:
+    """Whether the schema is sound; if not, `problems` has why. For `root` and `field` see `lint`."""
+    schema, file = document.value, document.file
+    found = lint(schema, file, document.line, root=root, field=field)
+    found = found or _wrong_defaults(document) or refused(schema, file)
+    problems += found
+    return not found
+
+
+def _wrong_defaults(document: Document) -> list[Problem]:
+    found: list[Problem] = []
+    types = named_types(document.value)
     for full, node, place in definitions(document.value):
-        space = full.rpartition(".")[0]
+        named = _within(full.rpartition(".")[0], types)
         for index, field in enumerate(node.get("fields", ())):
-            if "default" in field and not is_default(
-                field["type"], field["default"], lambda name, space=space: named.get(full_name(name, space))
-            ):
+            if "default" in field and not is_default(field["type"], field["default"], named):
                 line = document.line((*place, "fields", index, "default"))
                 message = f"the default of {field['name']!r} is no value of its type"
-                fix = "of a union, the first branch counts; of an enum, a symbol"
-                problems.append(Problem(document.file, line, message, fix))
+                found.append(Problem(document.file, line, message, FIX))
+    return found
+
+
+def _within(space: str, types: dict[str, dict[str, Any]]) -> Named:
+    return lambda name: types.get(full_name(name, space))
 
 
 def is_default(node: Any, value: Any, named: Named) -> bool:

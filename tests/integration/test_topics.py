@@ -1,0 +1,153 @@
+"""Every topic of the catalogue, made once, on both brokers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hub.admin.retention import DAY, FOREVER, longest, milliseconds
+from hub.admin.topics import Found, TopicSpec, apply, compare, plan, wanted
+from hub.catalogue import Catalogue, load
+from hub.errors import ConfigError
+from hub.kafka.clients import admin
+from hub.kafka.connection import Connection
+
+PARTITIONS = 2
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load()
+
+
+@pytest.fixture(scope="module")
+def specs(catalogue: Catalogue) -> dict[str, TopicSpec]:
+    return wanted(catalogue, PARTITIONS)
+
+
+@contextmanager
+def without(broker: Connection, topics: Iterable[str]) -> Iterator[None]:
+    """None of the topics is there before, nor after: other tests of the run make some of the same names."""
+    names = set(topics)
+    delete(broker, names)
+    try:
+        yield
+    finally:
+        delete(broker, names)
+
+
+def delete(broker: Connection, names: set[str]) -> None:
+    with admin(broker) as client:
+        there = sorted(names & set(client.list_topics()))
+        if there:
+            client.delete_topics(there)
+
+
+def test_every_agency_has_its_four_topics_and_every_stream_its_own(
+    catalogue: Catalogue, specs: dict[str, TopicSpec]
+) -> None:
+    agencies = {f"{kind}.{code}" for kind in ("in", "out", "receipts", "dlq") for code in catalogue.agencies}
+    streams = {f"events.{code}" for code in catalogue.streams}
+    hub = {"state.ledger", "status.person", "activity", "audit", "_schemas"}
+    assert set(specs) == agencies | streams | hub
+
+
+def test_the_lanes_topics_have_the_same_number_of_partitions(specs: dict[str, TopicSpec]) -> None:
+    assert {spec.partitions for name, spec in specs.items() if name != "_schemas"} == {PARTITIONS}
+    assert specs["_schemas"].partitions == 1
+
+
+def test_limits_are_those_of_the_contract(specs: dict[str, TopicSpec]) -> None:
+    inbound, dead = specs["in.mod"].configs, specs["dlq.mod"].configs
+    assert inbound["max.message.bytes"] == str(2 << 20)
+    assert inbound["compression.type"] == "uncompressed"
+    assert dead["max.message.bytes"] == str(4 << 20)
+    compacted = {name for name, spec in specs.items() if spec.configs.get("cleanup.policy") == "compact"}
+    assert compacted == {"state.ledger", "status.person", "_schemas"}
+
+
+def test_events_are_kept_as_long_as_the_longest_of_their_types(
+    catalogue: Catalogue, specs: dict[str, TopicSpec]
+) -> None:
+    for type in catalogue.types.values():
+        kept = int(specs[f"events.{type.stream}"].configs["retention.ms"])
+        assert kept == FOREVER or kept >= milliseconds(type.retention) > 0
+
+
+def test_production_has_three_copies_of_which_two_must_be_there(catalogue: Catalogue) -> None:
+    for spec in wanted(catalogue, 12, replicas=3).values():
+        assert (spec.replicas, spec.configs["min.insync.replicas"]) == (3, "2")
+
+
+def test_applying_twice_changes_nothing(broker: Connection, specs: dict[str, TopicSpec]) -> None:
+    with without(broker, specs):
+        first = plan(broker, specs)
+        assert {spec.name for spec in first.create} == set(specs)
+        assert apply(broker, first) == ()
+        second = plan(broker, specs)
+        assert second.empty
+        assert set(second.unchanged) == set(specs)
+        assert (second.drift, second.notes) == ((), ())
+        assert apply(broker, first) == ()  # an old plan, or somebody else at the same time
+
+
+def test_what_differs_is_altered_or_reported(broker: Connection, specs: dict[str, TopicSpec]) -> None:
+    some = {name: specs[name] for name in ("in.mod", "audit", "dlq.mod")}
+    older = some | {
+        "in.mod": dataclasses.replace(some["in.mod"], configs={"retention.ms": "1000"}),
+        "audit": dataclasses.replace(some["audit"], partitions=1),
+    }
+    with without(broker, [*some, "of-somebody-else"]):
+        with admin(broker) as client:
+            client.create_topics({"of-somebody-else": {"num_partitions": 1, "replication_factor": 1}})
+        apply(broker, plan(broker, older))
+        found = plan(broker, some)
+        assert {(change.topic, change.what) for change in found.alter} == {
+            ("in.mod", what) for what in some["in.mod"].configs
+        }
+        assert [str(change) for change in found.drift] == ["audit: number of partitions is 1, wanted 2"]
+        assert "of-somebody-else" in found.foreign
+        assert apply(broker, found) == ()
+        assert plan(broker, some).empty
+
+
+def test_a_refused_topic_is_named_with_the_reason(broker: Connection) -> None:
+    impossible = TopicSpec("impossible", 1, 3, {})
+    with pytest.raises(ConfigError, match=r"impossible: .*replication factor"):
+        apply(broker, plan(broker, {"impossible": impossible}))
+
+
+def test_a_broker_that_does_not_tell_its_configuration_is_noted() -> None:
+    spec = TopicSpec("in.mod", 4, 1, {"retention.ms": "1000"})
+    found = compare({"in.mod": spec}, {"in.mod": Found(4, 1, None)})
+    assert found.empty
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("forever", FOREVER),
+        ("P30D", 30 * DAY),
+        ("P2W", 14 * DAY),
+        ("P1Y1M", 397 * DAY),
+        ("P75Y", 27450 * DAY),
+    ],
+)
+def test_a_retention_is_never_shorter_than_its_calendar(text: str, expected: int) -> None:
+    assert milliseconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "P", "75Y", "PT1H", "P1.5Y", "P-1D", "for ever"])
+def test_what_is_no_retention_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="ISO 8601"):
+        milliseconds(text)
+
+
+def test_the_longest_retention_wins_and_none_means_forever() -> None:
+    assert longest(["P1D", "P2D"]) == 2 * DAY
+    assert longest(["P1D", "forever"]) == FOREVER
+    assert longest([]) == FOREVER

@@ -1,0 +1,200 @@
+"""A small world for tests of the pipeline: the shipped catalogue, valid events of any type, and a memory Kafka."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import fastavro
+
+from hub.avro.codec import encode
+from hub.avro.records import wire_header, without_logical_types
+from hub.catalogue import Catalogue, load
+from hub.engine.partitioner import partition_of
+from hub.event import Output, Result
+from hub.pipeline.gate import Gate
+from hub.pipeline.ledger import Ledger
+from hub.pipeline.rulebook import Rulebook, compile_rulebook
+from hub.registry.schemas import Schemas
+
+SECRET = b"a secret for tests, not for persons"
+PARTITIONS = 4
+NOW = 1_800_000_000_000
+TEXTS = ("sample", "5ZK3LMP", "2026-000001", "0123456789", "A01", "1.1", "1HGBH41JXMN109186", "+994501234567", "2026")
+"""One of them matches any pattern of the shipped schemas."""
+VETERAN = "az.zefer.veteran.VeteranStatusGranted"
+
+
+@cache
+def catalogue() -> Catalogue:
+    return load()
+
+
+@cache
+def schemas() -> Schemas:
+    found = Schemas()
+    found.assign(catalogue().schemas())
+    return found
+
+
+@cache
+def rules() -> Rulebook:
+    return compile_rulebook(catalogue(), schemas(), SECRET, PARTITIONS)
+
+
+@dataclass(frozen=True)
+class Rec:
+    """A record as the pipeline sees it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    timestamp: int = NOW
+
+
+def sample(type_name: str, **given: Any) -> dict[str, Any]:
+    """A valid event body (raw: days, milliseconds) of that type; `given` replaces top-level fields."""
+    schema = catalogue().types[type_name].schema
+    value = {f["name"]: _value(f["type"], f) for f in schema["fields"]}
+    for left, _, right in schema.get("rules", ()):
+        if value[left] is not None and value[right] is not None:
+            value[right] = value[left] + 1
+    return value | given
+
+
+def _value(avro: Any, field_: Mapping[str, Any]) -> Any:
+    if isinstance(avro, list):
+        return None if "null" in avro else _value(avro[0], field_)
+    if isinstance(avro, str):
+        return _primitive(avro, field_)
+    match avro["type"]:
+        case "record":
+            return {f["name"]: _value(f["type"], f) for f in avro["fields"]}
+        case "enum":
+            return avro["symbols"][0]
+        case "array":
+            return [_value(avro["items"], field_)]
+        case "map":
+            return {"k": _value(avro["values"], field_)}
+        case "fixed":
+            return bytes(avro["size"])
+    return _primitive(avro["type"], field_)
+
+
+def _primitive(kind: str, field_: Mapping[str, Any]) -> Any:
+    if kind == "string":
+        if "catalogue" in field_:
+            return next(iter(getattr(catalogue(), field_["catalogue"])))
+        return _matching(field_.get("pattern"))
+    low = field_.get("minimum", 1)
+    return {"boolean": True, "bytes": b"\x01", "float": float(low), "double": float(low)}.get(kind, int(low))
+
+
+def _matching(pattern: str | None) -> str:
+    return next(text for text in TEXTS if pattern is None or re.fullmatch(pattern, text))
+
+
+def publisher(type_name: str) -> str:
+    return next(a.code for a in catalogue().agencies.values() if type_name in a.publishes)
+
+
+def headers(type_name: str, agency: str, **given: str) -> list[tuple[str, bytes]]:
+    attributes = {
+        "specversion": "1.0",
+        "id": "e-1",
+        "source": f"urn:az:agency:{agency}",
+        "type": type_name,
+        "time": "2026-11-01T10:00:00Z",
+    } | given
+    return [(f"ce_{name}", text.encode()) for name, text in attributes.items()] + [
+        ("content-type", b"application/avro")
+    ]
+
+
+def body(type_name: str, value: Mapping[str, Any]) -> bytes:
+    """Wire bytes of a raw value."""
+    schema = without_logical_types(catalogue().types[type_name].schema)
+    return encode(schema, dict(value), wire_header(schemas().id_of(type_name)))
+
+
+def event(
+    type_name: str = VETERAN,
+    agency: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+    **given: Any,
+) -> Rec:
+    """A record of `in.<agency>`; give it its place with `Memory.send`."""
+    by = agency or publisher(type_name)
+    return Rec(
+        f"in.{by}",
+        0,
+        0,
+        b"k",
+        body(type_name, sample(type_name, **given)),
+        headers(type_name, by, **(attributes or {})),
+    )
+
+
+def unpack(value: bytes | None) -> dict[str, Any]:
+    """Any record that the hub wrote, by its schema id."""
+    assert value is not None
+    found = schemas().by_id(int.from_bytes(value[1:5], "big"))
+    schema = without_logical_types(__import__("json").loads(found.schema))
+    result = fastavro.schemaless_reader(io.BytesIO(value[5:]), fastavro.parse_schema(schema), None)
+    assert isinstance(result, dict)
+    return result
+
+
+@dataclass
+class Memory:
+    """Gate and ledger over lists: what was written to each (topic, partition), and the ledger's state."""
+
+    topics: dict[tuple[str, int], list[Rec]] = field(default_factory=dict)
+    states: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(rules(), lambda: NOW)
+        self.ledger = Ledger(rules(), lambda: NOW)
+
+    def write(self, output: Output) -> Rec:
+        partition = output.partition
+        if partition is None:
+            partition = partition_of(output.key or b"", PARTITIONS)
+        log = self.topics.setdefault((output.topic, partition), [])
+        log.append(Rec(output.topic, partition, len(log), output.key, output.value, output.headers))
+        return log[-1]
+
+    def send(self, record: Rec, partition: int = 0) -> Rec:
+        """Put a record of `in.*` at the end of its partition."""
+        return self.write(Output(record.topic, partition, record.key, record.value, record.headers))
+
+    def pass_gate(self, records: Sequence[Rec]) -> list[Rec]:
+        """One batch through the gate; returns what it wrote to `events.*`."""
+        written = [self.write(output) for output in self.gate({}, records).outputs]
+        return [record for record in written if record.topic.startswith("events.")]
+
+    def apply(self, records: Sequence[Rec]) -> Result:
+        """One batch of one partition through the ledger; its changes become state."""
+        (partition,) = {record.partition for record in records}
+        state = self.states.setdefault(partition, {})
+        result = self.ledger(state, records)
+        for output in result.outputs:
+            self.write(output)
+        state.update(result.changes)
+        return result
+
+    def carry(self, *records: Rec) -> None:
+        """Each record alone through gate and ledger."""
+        for record in records:
+            for passed in self.pass_gate([self.send(record)]):
+                self.apply([passed])
+
+    def all(self, topic: str) -> list[Rec]:
+        return [record for (name, _), log in sorted(self.topics.items()) if name == topic for record in log]
