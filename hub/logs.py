@@ -38,6 +38,7 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     root.setLevel(level)
     for name in ("aiokafka", "kafka", "faust", "mode", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # says when a step took 0.1 s
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

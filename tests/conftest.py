@@ -1,7 +1,8 @@
-"""Fixtures for all tests. Brokers are started once a run, when the first test asks for one."""
+"""Fixtures for all tests. Brokers and hubs are started once a run, when the first test asks for one."""
 
 from __future__ import annotations
 
 from brokers import apache, broker, embedded, name
+from outside import hub, hub_on_apache, hub_on_embedded
 
-__all__ = ["apache", "broker", "embedded", "name"]
+__all__ = ["apache", "broker", "embedded", "hub", "hub_on_apache", "hub_on_embedded", "name"]

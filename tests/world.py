@@ -24,7 +24,17 @@ from hub.registry.schemas import Schemas
 SECRET = b"a secret for tests, not for persons"
 PARTITIONS = 4
 NOW = 1_800_000_000_000
-TEXTS = ("sample", "5ZK3LMP", "2026-000001", "0123456789", "A01", "1.1", "1HGBH41JXMN109186", "+994501234567", "2026")
+TEXTS = (
+    "sample",
+    "5ZK3LMP",
+    "2026-000001",
+    "0123456789",
+    "A01",
+    "1.1",
+    "1HGBH41JXMN109186",
+    "+994501234567",
+    "2026",
+)
 """One of them matches any pattern of the shipped schemas."""
 VETERAN = "az.zefer.veteran.VeteranStatusGranted"
 

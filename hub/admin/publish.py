@@ -48,13 +48,15 @@ def read_events(path: Path) -> list[Mapping[str, Any]]:
 
 
 def draft(catalogue: Catalogue, ids: SchemaIds, agency: str, event: Mapping[str, Any]) -> Draft:
-    """Encode one CloudEvents JSON object. `id`, `time`, `source` and `specversion` may be left out.
+    """Encode one CloudEvents JSON object. `source` and `specversion` may be left out, `id` and `time` together.
 
     Raises `ConfigError` that says which part is wrong and what was expected, without quoting values.
     """
     of = catalogue.types.get(str(event.get("type")))
     if of is None:
         raise ConfigError("/type: expected an event type of the catalogue; `hub schema list` names them")
+    if "id" in event and "time" not in event:
+        raise ConfigError("/time: expected beside an id: sent again with another time it would be a conflict")
     try:
         body = encode(of.schema, from_json(of.schema, event.get("data")), wire_header(ids.id_of(of.name)))
     except Invalid as error:

@@ -77,6 +77,5 @@ def _offers(
     for record in read_all(connection, [f"receipts.{agency}" for agency in catalogue.agencies], since=since):
         name, value = unpacker.unpack(record.value or b"")
         if name == "hub.DeliveryReceipt" and value["event_id"] in ids:
-            agency = record.topic.removeprefix("receipts.")
-            what = f"{value['outcome'].lower()} to {agency} by {value['connector']}"
+            what = f"{value['outcome'].lower()} to {value['receiver']} by {value['connector']}"
             yield Station(value["delivered"], record.coordinates, what)

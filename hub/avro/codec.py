@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 from hub.avro import plain
-from hub.avro.careful import Cursor, reader_of
+from hub.avro.careful import reader_of
+from hub.avro.cursor import Cursor
 from hub.avro.invalid import Invalid
 from hub.avro.resolve import resolve
 from hub.avro.shape import Shape

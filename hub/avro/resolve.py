@@ -6,6 +6,7 @@ readers: recursion, array items of no bytes, logical types that the hub does not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -93,7 +94,7 @@ class _Resolver:
 
     def defined(self, full: str, schema: Mapping[str, Any]) -> Shape:
         if schema["type"] == "enum":
-            symbols = tuple(schema["symbols"])
+            symbols = tuple(map(_checked, schema["symbols"]))
             return Enum(full, "one of " + ", ".join(symbols), 1, symbols)
         if schema["type"] == "fixed":
             size = schema["size"]
@@ -102,7 +103,9 @@ class _Resolver:
         return Record(full, "an object", sum(field.shape.smallest for field in fields), fields)
 
     def field(self, schema: Mapping[str, Any], namespace: str) -> Field:
-        return Field(schema["name"], self.shape(schema["type"], namespace), schema.get("default", MISSING))
+        return Field(
+            _checked(schema["name"]), self.shape(schema["type"], namespace), schema.get("default", MISSING)
+        )
 
     def array(self, schema: Mapping[str, Any], namespace: str) -> Shape:
         items = self.shape(schema["items"], namespace)
@@ -120,7 +123,17 @@ class _Resolver:
 
 
 def _full_name(name: str, namespace: str) -> str:
-    return name if "." in name or not namespace else f"{namespace}.{name}"
+    return _checked(name if "." in name or not namespace else f"{namespace}.{name}")
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def _checked(name: Any) -> str:
+    """Names go into generated source: what the specification does not allow in one stays out."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise refused("", "has a name that is none to Avro")
+    return name
 
 
 def _logical(schema: Mapping[str, Any], plain: Shape) -> Shape:

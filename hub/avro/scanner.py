@@ -11,10 +11,12 @@ import linecache
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from hub.avro import scanner_steps
-from hub.avro.careful import Cursor, reader_of
+from hub.avro.careful import reader_of
 from hub.avro.codec import HEADER, codec_of
+from hub.avro.cursor import Cursor
 from hub.avro.scanner_source import raw_want, scan_source
 from hub.avro.scanner_steps import Refused
 from hub.avro.shape import Enum, Record, Shape, Union
@@ -41,9 +43,9 @@ class ProjectionPlan:
 class Scanner:
     """`scan(value)` gives (canonical, *wanted values, *projections) or raises Refused; `source` is for reading.
 
-    Wanted values are raw: string -> str, enum -> symbol, date -> days, timestamp-millis -> milliseconds,
-    int, long, boolean as they are, null -> None; anything else (decimal, float, bytes, nested) is what the
-    careful decode gives.
+    Wanted values are raw: string -> str, enum -> symbol, date -> days, timestamp-millis -> milliseconds, int, long,
+    boolean as they are, null -> None, and so in a union of these. Anything else (decimal, float, bytes, fixed,
+    nested, or a union with one of them) is what the careful decode gives.
     """
 
     source: str
@@ -51,10 +53,10 @@ class Scanner:
 
 
 def compile_scanner(schema: Any, wants: Sequence[str], projections: Sequence[ProjectionPlan]) -> Scanner:
-    """Generate and compile the scanner of an event type; raises ValueError for a plan that does not fit it."""
+    """Generate and compile the scanner of an event type; raises ValueError for a plan that does not fit."""
     record = codec_of(schema).shape
     if not isinstance(record, Record):
-        raise ValueError(f"a scanner needs a record, not {record.said}")
+        raise TypeError(f"a scanner needs a record, not {record.said}")
     index = {f.name: i for i, f in enumerate(record.fields)}
     wanted = [index[name] for name in wants]
     slow = {i for i in wanted if not raw_want(record.fields[i].shape)}
@@ -63,7 +65,7 @@ def compile_scanner(schema: Any, wants: Sequence[str], projections: Sequence[Pro
     results += [_concatenation(pieces, len(record.fields)) for pieces in cuts]
     source = scan_source(record, set(wanted) - slow, _boundaries(cuts) | slow, results)
     readers = {f"read_{i}": _read_at(record.fields[i].shape) for i in slow}
-    return Scanner(source, _compiled(f"<scanner of {record.label}>", source, readers))
+    return Scanner(source, _compiled(record.label, source, readers))
 
 
 Piece = bytes | slice
@@ -130,9 +132,10 @@ def _read_at(shape: Shape) -> Callable[[bytes, int], Any]:
     return lambda value, at: read(Cursor(value, at))
 
 
-def _compiled(label: str, source: str, readers: dict[str, Any]) -> Callable[[bytes], tuple[Any, ...]]:
+def _compiled(name: str, source: str, readers: dict[str, Any]) -> Callable[[bytes], tuple[Any, ...]]:
     """`source` is made from schema names and numbers that the resolver has checked, never from events."""
-    names = {name: getattr(scanner_steps, name) for name in _STEPS} | readers
+    names = {step: getattr(scanner_steps, step) for step in _STEPS} | readers
+    label = f"<scanner of {name} {crc32(source.encode()):08x}>"
     exec(compile(source, label, "exec"), names)  # noqa: S102 - its source is ours, see above
     linecache.cache[label] = (len(source), None, source.splitlines(keepends=True), label)
     scan: Callable[[bytes], tuple[Any, ...]] = names["scan"]

@@ -2,89 +2,22 @@
 
 Names in the source: `v` the value, `o` the offset, `s` the start of text not yet checked, `b3` the offset where
 field 3 begins, `x3` its wanted value; `n` lengths and counts, `c` index bytes, `e` where a block says it ends.
-
-UTF-8 is checked for many fields at once. A short string is preceded by its length, a byte below 128; so are
-index bytes, booleans, small enums. An ASCII byte between two texts keeps a character of one from reaching into
-the other, so a stretch of such fields is valid as a whole exactly when each text in it is. Whatever is not
-surely ASCII (multi-byte numbers, bytes, floats) ends the stretch: `v[s:o].decode()`, and a new one starts later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from hub.avro.shape import Array, Date, Decimal, Enum, Fixed, Map, Record, Shape, Timestamp, Union
+from hub.avro.stretch import Stretch
 from hub.avro.union import candidates_of
 
 SHORT = 64
 """Enums and unions up to this many members have an index of one byte below 128."""
 
 
-class Lines:
-    """Python source under way, with its indentation."""
-
-    def __init__(self, depth: int) -> None:
-        self.lines: list[str] = []
-        self.depth = depth
-        self._names = 0
-
-    def add(self, *lines: str) -> None:
-        self.lines += ["    " * self.depth + line for line in lines]
-
-    def name(self, letter: str) -> str:
-        """A variable of its own, for nesting."""
-        self._names += 1
-        return f"{letter}_{self._names}"
-
-    @contextmanager
-    def under(self, head: str) -> Iterator[None]:
-        self.add(head)
-        self.depth += 1
-        before = len(self.lines)
-        yield
-        if len(self.lines) == before:
-            self.add("pass")
-        self.depth -= 1
-
-
-class Walk(Lines):
-    """Emits the walk over shapes. `open`: `s` is set; `unchecked`: there may be text since `s`."""
-
-    def __init__(self, depth: int) -> None:
-        super().__init__(depth)
-        self.open = False
-        self.unchecked = False
-
-    # ---- stretches of text
-
-    def begin_text(self) -> None:
-        if not self.open:
-            self.add("s = o")
-            self.open, self.unchecked = True, False
-
-    def check_text(self, end: str = "o") -> None:
-        """Emit the check of what is open; the caller says what `s` is afterwards."""
-        if self.open and self.unchecked:
-            self.add(f"v[s:{end}].decode()")
-
-    def end_text(self, end: str = "o") -> None:
-        self.check_text(end)
-        self.open = self.unchecked = False
-
-    @contextmanager
-    def maybe(self) -> Iterator[None]:
-        """Code that may not run, or run often: an open stretch is open after it."""
-        was_open, was_unchecked = self.open, self.unchecked
-        yield
-        if was_open and not self.open:
-            self.add("s = o")
-            self.unchecked = False
-        elif not was_open:
-            self.end_text()
-        self.open, self.unchecked = was_open, was_unchecked or self.unchecked
-
-    # ---- shapes
+class Walk(Stretch):
+    """Emits the walk over shapes."""
 
     def walk(self, shape: Shape, want: str = "") -> None:
         """Emit the step over one value; with `want`, also assign its raw value to that variable."""
@@ -118,8 +51,10 @@ class Walk(Lines):
             self.add("if v[o] > 1: raise Refused", *([f"{want} = v[o] == 1"] if want else []), "o += 1")
         elif shape.label == "bytes":
             self.bytes()
-        elif shape.label != "null":
+        elif shape.label in ("float", "double"):
             self.floating(shape.label)
+        elif want:
+            self.add(f"{want} = None")
 
     def string(self) -> None:
         self.begin_text()
@@ -167,7 +102,9 @@ class Walk(Lines):
             self.add("if v[o] > 127 and v[o + 1] > 127 and 0 < v[o + 2] < 87: o += 3")
         else:
             # `and` after `and`: a byte is looked at only when the one before says that there is one
-            self.add(f"if {' and '.join(f'v[o + {i}] > 127' for i in range(5))} and 0 < v[o + 5] < 128: o += 6")
+            self.add(
+                f"if {' and '.join(f'v[o + {i}] > 127' for i in range(5))} and 0 < v[o + 5] < 128: o += 6"
+            )
         self.add(f"else: o = {kind}_value(v, o)[1]")
 
     def floating(self, kind: str) -> None:
@@ -221,8 +158,6 @@ class Walk(Lines):
         after, self.unchecked = self.unchecked, unchecked
         with self.maybe():
             self.walk(shape, want)
-            if want and shape.label == "null":
-                self.add(f"{want} = None")
         self.unchecked = self.unchecked or after
 
     def array(self, shape: Array) -> None:
@@ -294,10 +229,10 @@ def has_choices(shape: Shape) -> bool:
 
 
 def raw_want(shape: Shape) -> bool:
-    """Whether the walk itself can give the value: a scalar that is no decimal, bytes or float; or that or null."""
+    """Whether the walk itself can give the value: a scalar that is no decimal, float, bytes or fixed; or a union
+    of such."""
     if isinstance(shape, Union):
-        others = [branch for branch in shape.branches if branch.label != "null"]
-        return len(shape.branches) == 2 and len(others) == 1 and raw_want(others[0])
+        return all(map(raw_want, shape.branches))
     plain = shape.label in ("null", "boolean", "int", "long", "string")
     return isinstance(shape, Enum) or (plain and not isinstance(shape, Decimal))
 

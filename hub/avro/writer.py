@@ -14,6 +14,7 @@ from typing import Any
 
 from hub.avro.default_value import default_value
 from hub.avro.invalid import Invalid, invalid, mismatch
+from hub.avro.resolve import refused
 from hub.avro.scalar import Writer, put_number, scalar_writer, utf8
 from hub.avro.shape import MISSING, Array, Map, Record, Shape, Union
 from hub.avro.union import candidates_of
@@ -108,10 +109,14 @@ def _record(shape: Record) -> Writer:
 
 
 def _written_default(shape: Shape, default: Any) -> bytes | None:
+    """The default's bytes, None where there is none."""
     if default is MISSING:
         return None
     out = bytearray()
-    writer_of(shape)(default_value(shape, default), out)
+    try:
+        writer_of(shape)(default_value(shape, default), out)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise refused(shape.label, "has a default that does not fit it") from error
     return bytes(out)
 
 

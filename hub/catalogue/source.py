@@ -90,13 +90,11 @@ class _Lines:
     def _mapping(self, node: yaml.MappingNode, place: Place) -> None:
         for key, value in node.value:
             inner, line = (*place, str(key.value)), key.start_mark.line + 1
-            if inner in self.lines:
-                self._wrong(
-                    line,
-                    f"key {key.value!r} stands twice",
-                    f"keep one; the first is on line {self.lines[inner]}",
-                )
-            self._walk(value, inner, line)
+            if inner not in self.lines:
+                self._walk(value, inner, line)
+                continue
+            fix = f"keep one; the first is on line {self.lines[inner]}"
+            self._wrong(line, f"key {key.value!r} stands twice", fix)
 
     def _wrong(self, line: int, message: str, fix: str) -> None:
         self.problems.append(Problem(self.file, line, message, fix))

@@ -35,7 +35,7 @@ class Receipts:
         producer, codec = self._open()
         try:
             records = self._records(codec, receiver, deliveries, int(at * 1000))
-            for sent in [producer.send(topic, value, key) for topic, key, value in records]:
+            for sent in [producer.send(*record) for record in records]:
                 sent.get(ACKNOWLEDGED_SECONDS)
         except BaseException:
             self._discard(producer)
@@ -60,7 +60,9 @@ class Receipts:
 
     def _records(
         self, codec: RecordCodec, receiver: str, deliveries: Sequence[Delivery], at: int
-    ) -> Iterator[tuple[str, bytes, bytes]]:
+    ) -> Iterator[tuple[str, bytes, bytes, None, int]]:
+        """Topic, value, key, headers, partition: that of the delivery, as no order among receipts means anything
+        and every topic has as many (hashing the key in Python costs more than all the rest of a receipt)."""
         for delivery in deliveries:
             value = {
                 "event_id": delivery.event_id,
@@ -72,4 +74,4 @@ class Receipts:
                 "out_offset": delivery.offset,
             }
             topic = f"receipts.{delivery.source.removeprefix(SOURCE_PREFIX)}"
-            yield topic, delivery.event_id.encode(), codec.pack(value)
+            yield topic, codec.pack(value), delivery.event_id.encode(), None, delivery.partition

@@ -96,7 +96,7 @@ class Number:
         self._pause()
         await self._close()
         pause = max(wait, FENCED_WAIT) if isinstance(error, ProducerFenced) else wait
-        self._log.warning("starting again", reason=type(error).__name__, wait=pause)
+        self._log.warning("starting again", wait=pause, exc_info=error)
         self._runtime.observer.restarted(self._spec.name, type(error).__name__)
         try:
             async with asyncio.timeout(pause):
@@ -182,7 +182,7 @@ class Number:
     def _refused(self, record: ConsumerRecord[bytes, bytes], failed: StepFailed) -> Result:
         """The hub's own fault: logged with its trace (the values in it stay out), kept in the DLQ."""
         where = f"{record.topic}/{record.partition}/{record.offset}"
-        self._log.error("step failed", record=where, reason=str(failed))
+        self._log.error("step failed", record=where, reason=str(failed), exc_info=failed.__cause__)
         rejection = Rejection(Code.INTERNAL, self._spec.name, f"the hub failed on this event: {failed}")
         try:
             return self._spec.step.refuse(record, rejection)

@@ -61,9 +61,9 @@ class Transactions:
             batches = built.get((topic, partition))
             if batches is None:
                 batches = built[topic, partition] = [self._producer.create_batch()]
-            if batches[-1].append(timestamp=None, key=key, value=value, headers=headers) is None:
+            if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
                 batches.append(self._producer.create_batch())
-                batches[-1].append(timestamp=None, key=key, value=value, headers=headers)
+                batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers))
         return built
 
     async def close(self) -> None:

@@ -58,7 +58,11 @@ class Child:
         """Close the pipe and wait: the guard sends SIGTERM, then SIGKILL. Safe to call again."""
         assert self._guard.stdin is not None
         self._guard.stdin.close()
-        self._guard.wait(self._launch.grace + 10)
+        try:
+            self._guard.wait(self._launch.grace + 10)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()  # the kernel then kills the broker
+            self._guard.wait()
 
     def _read_pid(self) -> int:
         assert self._guard.stdout is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -37,87 +38,112 @@ class Record:
 
 
 Offsets = Mapping[TopicPartition, int]
+Spans = Mapping[TopicPartition, range]
+"""Of each partition, the offsets to read; partitions with nothing to read are not in it."""
 
 
 def read_all(
     connection: Connection,
     topics: str | Iterable[str],
     isolation: Isolation = "read_committed",
+    *,
     since: int | None = None,
+    settle: float = 0.0,
 ) -> Iterator[Record]:
     """Every record of these topics up to the end that they have now, in order within each partition.
 
-    `read_committed` ends before the oldest transaction still open. `since` (milliseconds) skips, by Kafka's time
-    index, what is older. A topic that does not exist has no records. Raises `Retry` when the broker stops answering.
+    `read_committed` ends before the oldest transaction still open. A commit is answered a moment before its records
+    can be seen: `settle` waits up to so many seconds for open transactions to end. `since` (milliseconds) skips, by
+    Kafka's time index, what is older. A topic that does not exist has no records. Raises `Retry` when the broker
+    stops answering.
     """
     names = [topics] if isinstance(topics, str) else sorted(set(topics))
-    starts, ends = _bounds(connection, names, isolation, since)
-    return _read(connection, starts, ends, isolation)
+    return _read(connection, _spans(connection, names, isolation, since, settle), isolation)
 
 
 def tail(
     connection: Connection, topic: str, count: int, isolation: Isolation = "read_committed"
 ) -> list[Record]:
-    """The last `count` records of a topic by timestamp, oldest first, reading no more of each partition than that
-    takes."""
-    first, ends = _bounds(connection, [topic], isolation, None)
+    """The last `count` records of a topic by timestamp, oldest first; reads no more than that takes."""
+    spans = _spans(connection, [topic], isolation)
     width = count
     while True:
-        starts = {tp: max(first[tp], end - width) for tp, end in ends.items()}
-        records = list(_read(connection, starts, ends, isolation))
-        if _enough(records, count, starts, first, ends):
+        ends = {tp: span[-width:] for tp, span in spans.items()}
+        records = list(_read(connection, ends, isolation))
+        if _enough(records, count, spans, ends):
             return sorted(records, key=lambda record: record.timestamp)[-count:]
         width *= 4  # markers and compaction leave offsets without a record
 
 
-def _enough(records: list[Record], count: int, starts: Offsets, first: Offsets, ends: Offsets) -> bool:
-    have = dict.fromkeys(ends, 0)
-    for record in records:
-        have[TopicPartition(record.topic, record.partition)] += 1
-    return all(have[tp] >= count or starts[tp] == first[tp] for tp in ends)
+def _enough(records: list[Record], count: int, spans: Spans, ends: Spans) -> bool:
+    have = Counter(TopicPartition(record.topic, record.partition) for record in records)
+    return all(have[tp] >= count or ends[tp] == span for tp, span in spans.items())
 
 
-def _bounds(
-    connection: Connection, topics: list[str], isolation: Isolation, since: int | None
-) -> tuple[Offsets, Offsets]:
-    """First offset to read and the one to stop before, of every partition that has anything in between."""
-    level = IsolationLevel.build_from(isolation)
+def _spans(
+    connection: Connection,
+    topics: list[str],
+    isolation: Isolation,
+    since: int | None = None,
+    settle: float = 0.0,
+) -> Spans:
     with admin(connection) as client:
-        found = (
-            [topic for topic in client.describe_topics(topics) if topic["error_code"] == 0] if topics else []
-        )
-        parts = [
-            TopicPartition(topic["name"], part["partition_index"])
-            for topic in found
-            for part in topic["partitions"]
-        ]
+        parts = _partitions(client, topics)
         if not parts:
-            return {}, {}
-        ends = _offsets(client, parts, OffsetSpec.LATEST, level)
-        starts = _offsets(client, parts, OffsetSpec.EARLIEST, level)
-        if since is not None:
-            late = _offsets(client, parts, since, level)
-            starts = {tp: late[tp] if late[tp] >= 0 else ends[tp] for tp in parts}  # -1: nothing that young
-    return {tp: starts[tp] for tp in parts if starts[tp] < ends[tp]}, {
-        tp: ends[tp] for tp in parts if starts[tp] < ends[tp]
-    }
+            return {}
+        ends = _ends(client, parts, isolation, time.monotonic() + settle)
+        starts = _starts(client, parts, since, ends)
+    return {tp: range(starts[tp], ends[tp]) for tp in parts if starts[tp] < ends[tp]}
+
+
+def _partitions(client: KafkaAdminClient, topics: list[str]) -> list[TopicPartition]:
+    found = client.describe_topics(topics) if topics else []
+    there = [topic for topic in found if topic["error_code"] == 0]
+    return [
+        TopicPartition(topic["name"], part["partition_index"])
+        for topic in there
+        for part in topic["partitions"]
+    ]
+
+
+def _ends(
+    client: KafkaAdminClient, parts: list[TopicPartition], isolation: Isolation, deadline: float
+) -> Offsets:
+    while True:
+        ends = _offsets(client, parts, OffsetSpec.LATEST, isolation)
+        if time.monotonic() >= deadline or ends == _offsets(client, parts, OffsetSpec.LATEST):
+            return ends
+        time.sleep(0.02)
+
+
+def _starts(
+    client: KafkaAdminClient, parts: list[TopicPartition], since: int | None, ends: Offsets
+) -> Offsets:
+    if since is None:
+        return _offsets(client, parts, OffsetSpec.EARLIEST)
+    found = _offsets(client, parts, since)
+    return {tp: found[tp] if found[tp] >= 0 else ends[tp] for tp in parts}  # -1: nothing that young
 
 
 def _offsets(
-    client: KafkaAdminClient, parts: list[TopicPartition], spec: int, level: IsolationLevel
+    client: KafkaAdminClient,
+    parts: list[TopicPartition],
+    spec: int,
+    isolation: Isolation = "read_uncommitted",
 ) -> dict[TopicPartition, int]:
+    level = IsolationLevel.build_from(isolation)
     found = client.list_partition_offsets(dict.fromkeys(parts, spec), level)
     return {tp: found[tp].offset for tp in parts}
 
 
-def _read(connection: Connection, starts: Offsets, ends: Offsets, isolation: Isolation) -> Iterator[Record]:
-    if not ends:
+def _read(connection: Connection, spans: Spans, isolation: Isolation) -> Iterator[Record]:
+    if not spans:
         return
     with consumer(connection, isolation=isolation) as client:
-        client.assign(list(ends))
-        for tp, offset in starts.items():
-            client.seek(tp, offset)
-        yield from _poll(client, dict(ends))
+        client.assign(list(spans))
+        for tp, span in spans.items():
+            client.seek(tp, span.start)
+        yield from _poll(client, {tp: span.stop for tp, span in spans.items()})
 
 
 def _poll(client: KafkaConsumer, left: dict[TopicPartition, int]) -> Iterator[Record]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 LIFELINE = "HUB_LIFELINE"
@@ -20,7 +19,7 @@ def hold() -> None:
 
 
 def _watch() -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(LAST_WORD_SECONDS)

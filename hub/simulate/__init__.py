@@ -3,3 +3,10 @@
 `plan` is pure and deterministic; `run` sends what it plans; `balance` reads the topics back and shares no code
 with the pipeline that it judges. Every person here is invented.
 """
+
+from __future__ import annotations
+
+from hub.simulate.planned import Shares
+from hub.simulate.send import Report, run
+
+__all__ = ["Report", "Shares", "run"]

@@ -15,7 +15,7 @@ SECOND = DIGITS[16:]
 FIRST = DIGITS[:10]
 REST = len(DIGITS) ** 5
 ALL_FINS = len(FIRST) * len(SECOND) * REST
-STRIDE = 7_368_787_919  # a prime that does not divide ALL_FINS: number → FİN never gives one twice
+STRIDE = 7_368_787_919  # has no factor in common with ALL_FINS: two numbers never give one FİN
 
 BORN_FROM, BORN_DAYS = -9_131, 21_900  # days since 1970: 1945 and sixty years on
 

@@ -115,7 +115,7 @@ def test_only_committed_records_are_seen(broker: Connection, name: Name) -> None
 
     asyncio.run(write())
     assert asyncio.run(consume(broker, topic, 3)) == [b"a", b"b", b"c"]
-    assert values(read_all(broker, topic)) == [b"a", b"b", b"c"]
+    assert values(read_all(broker, topic, settle=5)) == [b"a", b"b", b"c"]
     assert values(read_all(broker, topic, "read_uncommitted")) == [b"a", b"b", b"lost", b"c", b"lost"]
 
 
@@ -250,7 +250,7 @@ def test_many_topics_are_read_at_once(broker: Connection, name: Name) -> None:
                     await producer.send(topic, topic.encode(), partition=part)
 
     asyncio.run(write())
-    found = list(read_all(broker, [*topics, name("missing")]))
+    found = list(read_all(broker, [*topics, name("missing")], settle=10))
     assert sorted(record.coordinates for record in found) == sorted(
         f"{topic}/{part}/0" for topic in topics for part in range(4)
     )
@@ -264,5 +264,6 @@ def test_the_last_records_are_read_from_the_end(broker: Connection, name: Name) 
             await transact(broker, f"{topic}.t", topic, [b"%d" % first, b"%d" % (first + 1)], commit=True)
 
     asyncio.run(write())
+    assert len(list(read_all(broker, topic, settle=5))) == 40
     assert values(tail(broker, topic, 5)) == [b"35", b"36", b"37", b"38", b"39"]
     assert len(tail(broker, topic, 1000)) == 40

@@ -101,9 +101,14 @@ def test_a_broker_ends_with_its_hub_and_the_next_hub_goes_on(
     broker = open_broker(kind, tmp_path)
     with broker as connection:  # waits for the broker of the killed hub to be gone
         assert not address.answers(where)
+        assert kept(connection) == [b"kept"] * broker.durable
+        write(connection, b"acknowledged")
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGKILL)
+    with broker as connection:
+        assert kept(connection) == [b"kept", b"acknowledged"] * broker.durable
         pid = broker.pid
         assert running(pid)
-        assert [record.value for record in read_all(connection, "kept")] == [b"kept"] * broker.durable
     assert not running(pid)
     assert broker.pid is None
     assert not address.answers(connection.bootstrap)
@@ -146,15 +151,8 @@ def test_a_port_that_somebody_has_is_named(kind: str, tmp_path: Path) -> None:
             open_broker(kind, tmp_path, port=port).start()
 
 
-def test_apache_keeps_what_it_acknowledged_when_it_is_killed(tmp_path: Path) -> None:
-    require_apache()
-    broker = Apache(tmp_path)
-    with broker as connection:
-        write(connection, b"acknowledged")
-        assert broker.pid is not None
-        os.kill(broker.pid, signal.SIGKILL)
-    with broker as connection:
-        assert [record.value for record in read_all(connection, "kept")] == [b"acknowledged"]
+def kept(connection: Connection) -> list[bytes | None]:
+    return [record.value for record in read_all(connection, "kept")]
 
 
 def write(connection: Connection, value: bytes) -> None:

@@ -18,7 +18,7 @@ from hub.kafka.reading import read_all
 from hub.registry.log import read, register
 from hub.registry.schemas import TOPIC, Entry, Schemas
 
-A, B, C = ('{"type":"%s"}' % name for name in ("int", "long", "string"))
+A, B, C = '{"type":"int"}', '{"type":"long"}', '{"type":"string"}'
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_there_is_nothing_without_the_topic(broker: Connection) -> None:
 def test_two_registrars_never_give_an_id_twice(log: Connection) -> None:
     def run(subject: str) -> None:
         pairs = [
-            (f"{subject}{i}", '{"type":"fixed","size":%d,"name":"%s"}' % (i + 1, subject)) for i in range(20)
+            (f"{subject}{i}", json.dumps({"type": "fixed", "name": subject, "size": i})) for i in range(20)
         ]
         while True:
             try:

@@ -7,18 +7,21 @@ maximum, maxLength, `catalogue` where its codes are given), so that what it give
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from hypothesis import settings
+from hypothesis import strategies as st
+
 from hub.avro.codec import codec_of
 from hub.avro.logical import decimal_of
 from hub.avro.scalar import INT, LONG, put_number, utf8
 from hub.avro.shape import Array, Date, Decimal, Enum, Fixed, Map, Record, Shape, Timestamp, Union
 from hub.avro.writer import branch_of, writer_of
-from hypothesis import strategies as st
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 NAMES = ("Əli", "Məmmədova", "Şuşa", "İçərişəhər", "O'Nil", "Ad 1", "", "ğüöç" * 20, "A" * 63, "B" * 64, "🎖")
@@ -31,6 +34,11 @@ def event_schemas() -> dict[str, Any]:
 
 def hub_schemas() -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("hub/*.avsc"))}
+
+
+def examples(count: int) -> settings:
+    """So many examples, times HUB_TEST_EFFORT for a long search."""
+    return settings(max_examples=count * int(os.environ.get("HUB_TEST_EFFORT", "1")), deadline=None)
 
 
 # ---- values
@@ -113,7 +121,9 @@ def _strings(rule: Mapping[str, Any], codes: Mapping[str, Any]) -> Any:
 
 
 def _texts(longest: int = 200) -> Any:
-    return st.text(max_size=min(longest, 12)) | st.sampled_from([name for name in NAMES if len(name) <= longest])
+    return st.text(max_size=min(longest, 12)) | st.sampled_from(
+        [name for name in NAMES if len(name) <= longest]
+    )
 
 
 # ---- bytes
@@ -166,7 +176,9 @@ def mutant(data: bytes, luck: random.Random) -> bytes:
         elif wound == 3:
             del body[at : at + luck.choice((1, 1, 2, 5))]
         elif wound == 4:
-            body[at : at + 1] = luck.choice((b"\x80\x00", b"\xff\xff\xff\xff\x0f", b"\xff" * 9 + b"\x01", b"\xc3"))
+            body[at : at + 1] = luck.choice(
+                (b"\x80\x00", b"\xff\xff\xff\xff\x0f", b"\xff" * 9 + b"\x01", b"\xc3")
+            )
         else:
             del body[at:]
     return data[:5] + bytes(body)
@@ -193,7 +205,8 @@ class _SchemaMaker:
 
     def record(self, depth: int) -> Any:
         fields = [
-            {"name": f"f{i}", "type": self.any(depth)} for i in range(self.draw(st.integers(1, 8 if depth > 2 else 3)))
+            {"name": f"f{i}", "type": self.any(depth)}
+            for i in range(self.draw(st.integers(1, 8 if depth > 2 else 3)))
         ]
         return {"type": "record", "name": self.name("R"), "fields": fields}
 
@@ -253,4 +266,4 @@ def _weightless(schema: Any) -> bool:
     return bool(schema == "null")
 
 
-__all__ = ["event_schemas", "hub_schemas", "mutant", "number", "schemas", "spread", "values"]
+__all__ = ["event_schemas", "examples", "hub_schemas", "mutant", "number", "schemas", "spread", "values"]

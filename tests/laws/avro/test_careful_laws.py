@@ -8,10 +8,11 @@ from typing import Any
 
 import fastavro
 import pytest
-from hub.avro.codec import Invalid, canonical, codec_of, decode, encode, from_json, to_json
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.laws.avro.strategies import event_schemas, hub_schemas, mutant, schemas, spread, values
+
+from hub.avro.codec import Invalid, canonical, codec_of, decode, encode, from_json, to_json
+from tests.laws.avro.strategies import event_schemas, examples, hub_schemas, mutant, schemas, spread, values
 
 HEADER = b"\0\0\0\0\7"
 SCHEMAS = event_schemas() | hub_schemas()
@@ -53,7 +54,7 @@ def check_agreement(schema: Any, value: Any, luck: random.Random) -> None:
 def test_events_are_read_and_written_as_fastavro_does(name: str) -> None:
     schema = SCHEMAS[name]
 
-    @settings(max_examples=20, deadline=None)
+    @examples(6)
     @given(values(schema), luck)
     def law(value: Any, luck: random.Random) -> None:
         check_agreement(schema, value, luck)
@@ -65,7 +66,7 @@ def test_events_are_read_and_written_as_fastavro_does(name: str) -> None:
 def test_what_is_accepted_of_mutants_reads_the_same_in_fastavro(name: str) -> None:
     schema = SCHEMAS[name]
 
-    @settings(max_examples=15, deadline=None)
+    @examples(6)
     @given(values(schema), luck)
     def law(value: Any, luck: random.Random) -> None:
         data = encode(schema, value, HEADER)
@@ -84,7 +85,7 @@ def check_mutant(schema: Any, data: bytes) -> None:
     assert canonical(schema, data) == (encode(schema, value, HEADER) == data)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(st.data(), luck)
 def test_any_schema(data: st.DataObject, luck: random.Random) -> None:
     schema = data.draw(schemas())
@@ -108,7 +109,7 @@ def same(one: Any, two: Any) -> bool:
 def test_json_there_and_back(name: str) -> None:
     schema = SCHEMAS[name]
 
-    @settings(max_examples=20, deadline=None)
+    @examples(6)
     @given(values(schema))
     def law(value: Any) -> None:
         assert from_json(schema, to_json(schema, value)) == value
@@ -116,7 +117,7 @@ def test_json_there_and_back(name: str) -> None:
     law()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(50)
 @given(st.data())
 def test_json_there_and_back_for_any_schema(data: st.DataObject) -> None:
     """A value in a shadowed branch may come back as (label, value): the bytes are what must not change."""
@@ -125,13 +126,15 @@ def test_json_there_and_back_for_any_schema(data: st.DataObject) -> None:
     assert encode(schema, from_json(schema, to_json(schema, value)), b"") == encode(schema, value, b"")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(200)
 @given(st.sampled_from(sorted(SCHEMAS)), st.binary(max_size=200))
 def test_random_bytes_raise_nothing_but_invalid(name: str, body: bytes) -> None:
     try:
         decode(SCHEMAS[name], HEADER + body)
     except Invalid as problem:
-        assert problem.expected and problem.found and problem.__cause__ is None and problem.__context__ is None
+        assert (
+            problem.expected and problem.found and problem.__cause__ is None and problem.__context__ is None
+        )
 
 
 JSON = st.recursive(
@@ -141,7 +144,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(50)
 @given(st.data())
 def test_wrong_json_is_explained_without_its_values(data: st.DataObject) -> None:
     """One field of a valid event replaced by anything: accepted, or refused naming that field and not its value."""

@@ -48,7 +48,9 @@ def test_the_streams_of_the_first_release(shipped: Catalogue) -> None:
 
 
 def test_every_own_system_publishes_or_receives(shipped: Catalogue) -> None:
-    busy = {e.agency for e in _entitlements(shipped)} | {c for c, a in shipped.agencies.items() if a.publishes}
+    busy = {e.agency for e in _entitlements(shipped)} | {
+        c for c, a in shipped.agencies.items() if a.publishes
+    }
     assert not set(shipped.agencies) - busy
 
 
@@ -72,7 +74,9 @@ def test_publishers_of_the_martyr_stream(shipped: Catalogue) -> None:
 
 
 def test_a_status_event_reaches_some_agencies_not_all(shipped: Catalogue) -> None:
-    reach = [_reach(shipped, of) for of in shipped.types.values() if of.status and of.stream in STATUS_STREAMS]
+    reach = [
+        _reach(shipped, of) for of in shipped.types.values() if of.status and of.stream in STATUS_STREAMS
+    ]
     assert 4 <= sum(reach) / len(reach) <= 8
     assert max(reach) < 16
 
@@ -97,7 +101,9 @@ def test_masks_are_shared_and_different(shipped: Catalogue) -> None:
 
 
 def test_one_person_may_be_kin_to_two_martyrs(shipped: Catalogue) -> None:
-    slots = {of.status.slot for of in shipped.types.values() if of.status and of.status.kind == "martyr-family"}
+    slots = {
+        of.status.slot for of in shipped.types.values() if of.status and of.status.kind == "martyr-family"
+    }
     assert slots == {"martyr_case"}
 
 
@@ -152,7 +158,7 @@ def test_subjects_come_in_one_order_and_once(shipped: Catalogue) -> None:
 
 
 def test_the_hub_records_are_there(shipped: Catalogue) -> None:
-    names = "Activity AuditEntry DeadLetter DeliveryReceipt Fact PersonStatus Receipt".split()
+    names = ["Activity", "AuditEntry", "DeadLetter", "DeliveryReceipt", "Fact", "PersonStatus", "Receipt"]
     assert list(shipped.records) == [f"hub.{name}" for name in names]
 
 

@@ -1,0 +1,89 @@
+"""From records to jobs to commits, with a consumer in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from queue import SimpleQueue
+
+from kafka.errors import RebalanceInProgressError
+
+from hub.delivery.receiver import Job
+from hub.delivery.session import BATCH, Session
+from hub.sdk import Log
+from tests.unit.delivery.fakes import HERE, THERE, FakeConsumer, FakeReceiver, records
+
+
+class Rig:
+    def __init__(self, consumer: FakeConsumer) -> None:
+        self.done: SimpleQueue[Job] = SimpleQueue()
+        self.consumer = consumer
+        self.receiver = FakeReceiver(self.done)
+        self.commits = 0
+        receivers = {"out.mod": self.receiver}
+        self.session = Session(consumer, receivers, self.done, self._committed, Log())  # type: ignore[arg-type]
+        self.session.join()
+
+    def _committed(self) -> None:
+        self.commits += 1
+
+
+def test_a_partition_is_paused_from_the_hand_out_to_the_commit() -> None:
+    rig = Rig(FakeConsumer({HERE: records(3, first=5)}))
+    rig.session.turn()
+    assert rig.consumer.paused == {HERE} and rig.consumer.commits == []
+    rig.receiver.finish()
+    rig.session.turn()
+    assert rig.consumer.paused == set() and rig.consumer.commits == [{HERE: 8}] and rig.commits == 1
+
+
+def test_a_large_fetch_goes_out_batch_by_batch() -> None:
+    rig = Rig(FakeConsumer({HERE: records(BATCH + 10)}))
+    rig.session.turn()
+    assert [len(job.records) for job in rig.receiver.jobs] == [BATCH]
+    rig.receiver.finish()
+    rig.session.turn()
+    assert [job.records[0].offset for job in rig.receiver.jobs] == [BATCH] and rig.consumer.paused == {HERE}
+    rig.receiver.finish()
+    rig.session.turn()
+    assert rig.consumer.commits == [{HERE: BATCH}, {HERE: BATCH + 10}] and rig.consumer.paused == set()
+
+
+def test_a_commit_that_fails_is_tried_again_and_the_partition_waits() -> None:
+    rig = Rig(FakeConsumer({HERE: records(1)}))
+    rig.consumer.fail = [RebalanceInProgressError()]
+    rig.session.turn()
+    rig.receiver.finish()
+    rig.session.turn()
+    assert rig.consumer.paused == {HERE} and rig.consumer.commits == []
+    rig.session.finish()
+    assert rig.consumer.commits == [{HERE: 1}]
+
+
+def test_what_ends_while_a_partition_is_handed_back_is_committed() -> None:
+    rig = Rig(FakeConsumer({HERE: records(2), THERE: records(2, partition=1)}))
+    rig.session.turn()
+    rig.receiver.during = rig.receiver.finish
+    asyncio.run(rig.consumer.listener.on_partitions_revoked({HERE}))
+    assert rig.consumer.commits == [{HERE: 2}] and rig.receiver.revoked == {HERE}
+
+
+def test_what_ends_after_its_partition_was_lost_is_not_committed() -> None:
+    rig = Rig(FakeConsumer({HERE: records(2)}))
+    rig.session.turn()
+    asyncio.run(rig.consumer.listener.on_partitions_lost({HERE}))
+    rig.receiver.finish()
+    rig.session.turn()
+    assert rig.consumer.commits == [] and rig.receiver.revoked == {HERE}
+
+
+def test_a_job_of_an_earlier_ownership_does_not_commit_for_a_later_one() -> None:
+    rig = Rig(FakeConsumer({HERE: records(5)}, {HERE: records(2)}))
+    rig.session.turn()
+    asyncio.run(rig.consumer.listener.on_partitions_lost({HERE}))
+    rig.session.turn()
+    rig.receiver.finish()
+    rig.session.turn()
+    assert rig.consumer.commits == []
+    rig.receiver.finish()
+    rig.session.turn()
+    assert rig.consumer.commits == [{HERE: 2}]
