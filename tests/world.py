@@ -73,8 +73,12 @@ def sample(type_name: str, **given: Any) -> dict[str, Any]:
     """A valid event body (raw: days, milliseconds) of that type; `given` replaces top-level fields."""
     schema = catalogue().types[type_name].schema
     value = {f["name"]: _value(f["type"], f) for f in schema["fields"]}
-    for left, _, right in schema.get("rules", ()):
-        if value[left] is not None and value[right] is not None:
+    for left, sign, right in schema.get("rules", ()):
+        if sign == "provides":
+            value[left] = catalogue().services[value[right]].providers[0]
+        elif sign == "is":
+            value[left] = value[left] if value[left] in _publishers(type_name) else _publishers(type_name)[0]
+        elif value[left] is not None and value[right] is not None:
             value[right] = value[left] + 1
     return value | given
 
@@ -111,8 +115,15 @@ def _matching(pattern: str | None) -> str:
     return next(text for text in TEXTS if pattern is None or re.fullmatch(pattern, text))
 
 
+def _publishers(type_name: str) -> list[str]:
+    return [a.code for a in catalogue().agencies.values() if type_name in a.publishes]
+
+
 def publisher(type_name: str) -> str:
-    return next(a.code for a in catalogue().agencies.values() if type_name in a.publishes)
+    """An agency that may publish it, and says what `sample` says."""
+    schema = catalogue().types[type_name].schema
+    named = [left for left, sign, _ in schema.get("rules", ()) if sign == "is"]
+    return str(sample(type_name)[named[0]]) if named else _publishers(type_name)[0]
 
 
 def headers(type_name: str, agency: str, **given: str) -> list[tuple[str, bytes]]:

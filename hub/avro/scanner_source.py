@@ -94,18 +94,17 @@ class Walk(Stretch):
             self.add(f"else: {want} = c >> 1 ^ -(c & 1)")
 
     def moment(self, kind: str, want: str) -> None:
-        """Dates from 1992 to 5873 have three bytes, timestamps from mid-1970 to 2039 six; others take the step."""
+        """Dates from 1992 to 3921 have three bytes, timestamps from mid-1970 to 2039 six; others take the step."""
         self.end_text()
-        if want:
-            return self.add(f"{want}, o = {kind}_value(v, o)")
-        if kind == "date":
-            self.add("if v[o] > 127 and v[o + 1] > 127 and 0 < v[o + 2] < 87: o += 3")
-        else:
-            # `and` after `and`: a byte is looked at only when the one before says that there is one
-            self.add(
-                f"if {' and '.join(f'v[o + {i}] > 127' for i in range(5))} and 0 < v[o + 5] < 128: o += 6"
-            )
-        self.add(f"else: o = {kind}_value(v, o)[1]")
+        size, last = (3, 87) if kind == "date" else (6, 128)
+        # `and` after `and`: a byte is looked at only when the one before says that there is one
+        wide = " and ".join(f"v[o + {i}] > 127" for i in range(size - 1))
+        with self.under(f"if {wide} and 0 < v[o + {size - 1}] < {last}:"):
+            if want:
+                self.add("n = " + " | ".join(f"(v[o + {i}] & 127) << {7 * i}" for i in range(size)))
+                self.add(f"{want} = n >> 1 ^ -(n & 1)")
+            self.add(f"o += {size}")
+        self.add(f"else: {want}, o = {kind}_value(v, o)" if want else f"else: o = {kind}_value(v, o)[1]")
 
     def floating(self, kind: str) -> None:
         """All exponent bits set: NaN or an infinity."""

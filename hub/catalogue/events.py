@@ -23,6 +23,8 @@ _CODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _ORDERED = frozenset({"int", "long", "float", "double", "date", "timestamp-millis"})
 _CARRIED = frozenset({"boolean", "int", "long", "float", "double", "string", "enum", "date"})
 _OPERATORS: tuple[Operator, ...] = get_args(Operator)
+_LISTED = {"provides": ("agencies", "services"), "is": ("agencies", None)}
+PUBLISHER = "publisher"
 _TRANSITIONS: tuple[Transition, ...] = get_args(Transition)
 _KEYS: dict[KeyKind, str] = {"person": "fin", "case": ""}
 Need = Literal["never null", "may be null"]
@@ -157,15 +159,28 @@ class _Event:
     def _rule(self, item: Any, index: int) -> Rule | None:
         place = ("rules", index)
         if not isinstance(item, list) or len(item) != 3 or item[1] not in _OPERATORS:
-            self.reader.wrong("a rule is [field, < or <=, field]", 'write ["from", "<", "until"]', *place)
+            said = f"a rule is [field, {' or '.join(_OPERATORS)}, field]"
+            self.reader.wrong(said, 'write ["from", "<", "until"]', *place)
             return None
         left, operator, right = item
+        if operator in _LISTED:
+            return self._listed_rule(left, operator, right, index)
         bases = [
             self._field(self.reader, "rules", name, _ORDERED, "may be null", *place) for name in (left, right)
         ]
         if None not in bases and bases[0] != bases[1]:
             message = f"{left!r} is {bases[0]}, {right!r} is {bases[1]}"
             self.reader.wrong(message, "compare fields of one type", *place)
+        return Rule(left, operator, right)
+
+    def _listed_rule(self, left: str, operator: Operator, right: str, index: int) -> Rule:
+        """A rule between codes of the catalogue: each side is a field of the list that the operator speaks of."""
+        for name, wanted in zip((left, right), _LISTED[operator], strict=True):
+            if wanted is None and name != PUBLISHER:
+                self.reader.wrong(f"a field is {name!r}", 'write "publisher"', "rules", index)
+            elif wanted is not None and self._attribute(name, "catalogue") != wanted:
+                fix = f'name a field with "catalogue": "{wanted}"'
+                self.reader.wrong(f"{name!r} holds no code of {wanted}", fix, "rules", index)
         return Rule(left, operator, right)
 
     def _named(self, rule: Reader, key: str, bases: Collection[str], need: Need) -> str | None:
@@ -196,5 +211,7 @@ class _Event:
         return seen.base
 
     def _class(self, name: str) -> str | None:
-        found = (f.get("classification") for f in self.schema["fields"] if f["name"] == name)
-        return next(found, None)
+        return self._attribute(name, "classification")
+
+    def _attribute(self, name: str, attribute: str) -> str | None:
+        return next((f.get(attribute) for f in self.schema["fields"] if f["name"] == name), None)

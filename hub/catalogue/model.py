@@ -15,7 +15,7 @@ from typing import Any, Literal
 AgencyKind = Literal["own", "partner", "provider"]
 KeyKind = Literal["person", "case"]
 Transition = Literal["set", "end", "annul"]
-Operator = Literal["<", "<="]
+Operator = Literal["<", "<=", "provides", "is"]
 Schema = dict[str, Any]
 
 
@@ -98,7 +98,10 @@ class StatusRule:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An order that two fields of an event keep; it says nothing when one of them is null."""
+    """What holds between two fields of an event; it says nothing when one of them is null.
+
+    `<` and `<=` order them; agency `provides` service; a field `is` the `publisher` (the agency that speaks).
+    """
 
     left: str
     operator: Operator

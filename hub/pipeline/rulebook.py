@@ -16,7 +16,7 @@ from hub.errors import ConfigError
 from hub.event import SOURCE_PREFIX
 from hub.pipeline.identify import agency_secret
 from hub.pipeline.reader import Reader, View
-from hub.pipeline.rules import Check, compile_rules, constrained_fields
+from hub.pipeline.rules import Check, Lists, compile_rules, constrained_fields
 
 UNKNOWN = "unknown"
 """Value of a metric label where an event names no agency or stream of the catalogue."""
@@ -85,11 +85,12 @@ class Rulebook:
 def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partitions: int) -> Rulebook:
     """Raises `ConfigError` where a schema of the catalogue is not registered yet."""
     texts = dict(catalogue.schemas())
-    lists = {
-        "agencies": catalogue.agencies,
-        "services": catalogue.services,
-        "districts": catalogue.districts,
+    codes = {
+        "agencies": list(catalogue.agencies),
+        "services": list(catalogue.services),
+        "districts": list(catalogue.districts),
     }
+    lists = Lists(codes, {code: service.providers for code, service in catalogue.services.items()})
     try:
         registered = {name: ids.id_of(name, text) for name, text in texts.items()}
     except KeyError as missing:
@@ -103,8 +104,7 @@ def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partit
         gate_readers=_readers(catalogue, ids, gate_wants, lambda _: ()),
         ledger_readers=_readers(catalogue, ids, ledger_wants(catalogue), lambda of: views[of.name]),
         checks={
-            name: compile_rules(of.schema, of.identifiers, {k: list(v) for k, v in lists.items()})
-            for name, of in catalogue.types.items()
+            name: compile_rules(of.schema, of.identifiers, lists) for name, of in catalogue.types.items()
         },
         receivers={
             name: tuple(_receiver(e, views[name], secret) for e in catalogue.entitlements[name])

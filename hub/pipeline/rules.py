@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -26,8 +26,14 @@ from hub.event import Rejection
 
 STEP = "validate"
 ORDER: Mapping[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le}
-Lists = Mapping[str, Collection[str]]
-Check = Callable[[Mapping[str, Any]], Rejection | None]
+Check = Callable[[Mapping[str, Any], str], Rejection | None]
+
+
+class Lists(NamedTuple):
+    """The catalogue's codes that a field may hold, by list; and which agencies provide a service."""
+
+    codes: Mapping[str, Collection[str]]
+    providers: Mapping[str, Collection[str]]
 
 
 class _Rules(BaseModel):
@@ -45,23 +51,50 @@ def constrained_fields(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def compile_rules(schema: Mapping[str, Any], identifiers: Collection[tuple[str, ...]], lists: Lists) -> Check:
-    """A function from an event's raw fields to None or to one rejection that names everything wrong.
+    """A function from an event's raw fields and its publisher to None, or to one rejection with all that is wrong.
 
-    `identifiers` are the paths of its FİN fields, as `EventType` has them; `lists` gives the codes that a field with
-    `"catalogue": NAME` may hold.
+    `identifiers` are the paths of its FİN fields, as `EventType` has them.
     """
     model = _model(schema, lists)
     validate = model.__pydantic_validator__.validate_python
     fins, names = frozenset(identifiers), frozenset(_field_names(schema))
 
-    def check(fields: Mapping[str, Any]) -> Rejection | None:
+    relations = _relations(schema, lists)
+
+    def check(fields: Mapping[str, Any], publisher: str) -> Rejection | None:
         try:
             validate(fields)
         except ValidationError as error:
             return _rejection(error.errors(include_url=False, include_input=False), fins, names)
+        for pointer, expected, holds in relations:
+            if not holds(fields, publisher):
+                return Rejection(Code.RULE_BROKEN, STEP, f"{pointer}: expected {expected}", pointer)
         return None
 
     return check
+
+
+def _relations(
+    schema: Mapping[str, Any], lists: Lists
+) -> list[tuple[str, str, Callable[[Mapping[str, Any], str], bool]]]:
+    """Rules between codes of the catalogue: (pointer, what is expected, whether it holds)."""
+    found: list[tuple[str, str, Callable[[Mapping[str, Any], str], bool]]] = []
+    for left, sign, right in schema.get("rules", ()):
+        if sign == "is":
+            found.append((f"/{left}", "the agency that publishes", _is_publisher(left)))
+        elif sign == "provides":
+            found.append((f"/{left}", f"a provider of /{right}", _provides(left, right, lists.providers)))
+    return found
+
+
+def _is_publisher(field: str) -> Callable[[Mapping[str, Any], str], bool]:
+    return lambda fields, publisher: fields[field] == publisher
+
+
+def _provides(
+    agency: str, service: str, providers: Mapping[str, Collection[str]]
+) -> Callable[[Mapping[str, Any], str], bool]:
+    return lambda fields, _: fields[agency] in providers[fields[service]]
 
 
 def _model(schema: Mapping[str, Any], lists: Lists) -> type[BaseModel]:
@@ -70,7 +103,7 @@ def _model(schema: Mapping[str, Any], lists: Lists) -> type[BaseModel]:
         for field in schema["fields"]
         if _is_constrained(field["type"], field)
     }
-    rules = [(left, ORDER[sign], sign, right) for left, sign, right in schema.get("rules", ())]
+    rules = [(left, ORDER[sign], sign, right) for left, sign, right in schema.get("rules", ()) if sign in ORDER]
     for left, _, _, right in rules:
         fields.setdefault(left, (Any, None))
         fields.setdefault(right, (Any, None))
@@ -103,7 +136,7 @@ def _annotation(avro: Any, field: Mapping[str, Any], lists: Lists) -> Any:
 
 def _scalar(kind: str, field: Mapping[str, Any], lists: Lists) -> Any:
     if kind == "string" and "catalogue" in field:
-        return Literal[tuple(sorted(lists[field["catalogue"]]))]
+        return Literal[tuple(sorted(lists.codes[field["catalogue"]]))]
     if kind == "string":
         pattern = field.get("pattern")
         limits = StringConstraints(

@@ -17,7 +17,7 @@ def validate(inbound: Inbound, rules: Rulebook) -> Rejection | None:
     """Refuses a broken rule, and a FİN of the body in a header, a header's name or the case number."""
     assert inbound.reader is not None and inbound.fields is not None
     of, fields = inbound.reader.type, inbound.fields
-    broken = rules.checks[of.name](fields)
+    broken = rules.checks[of.name](fields, inbound.agency)
     if broken:
         return broken
     fins = [fin for path in of.identifiers for fin in _values(fields, path)]

@@ -57,9 +57,9 @@ def test_reads(kind: Any, body: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "is_canonical"),
     [
-        pytest.param("04 0241 0242 00", True, id="one block, as Java and Python write"),
+        pytest.param("04 0241 0242 00", True, id="one block, as most encoders write"),
         pytest.param("02 0241 02 0242 00", False, id="a block for each item"),
-        pytest.param("03 08 0241 0242 00", False, id="count and size, as Go (hamba) and C++ write"),
+        pytest.param("03 08 0241 0242 00", False, id="count and size, as hamba for Go writes"),
         pytest.param("01 04 0241 02 0242 00", False, id="a block with a size, one without"),
     ],
 )

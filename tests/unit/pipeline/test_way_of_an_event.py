@@ -141,9 +141,22 @@ def test_a_request_reaches_the_one_provider_asked() -> None:
     providers = {e.agency for e in catalogue().entitlements[kind] if e.when.get("provider") == {e.agency}}
     assert len(providers) > 15
     asked = sorted(providers)[3]
-    memory.carry(event(kind, provider=asked))
+    service = next(s.code for s in catalogue().services.values() if asked in s.providers)
+    memory.carry(event(kind, provider=asked, service=service))
     received = {topic.removeprefix("out.") for topic, _ in memory.topics if topic.startswith("out.")}
     assert received & providers == {asked}
+
+
+def test_nobody_speaks_for_another_provider_and_none_is_asked_for_what_it_does_not_provide() -> None:
+    memory = Memory()
+    done = "az.zefer.service.ServiceCompleted"
+    service = next(s for s in catalogue().services.values() if len(s.providers) > 1)
+    one, other = service.providers[:2]
+    memory.carry(event(done, agency=one, provider=other, service=service.code))
+    stranger = next(s.providers[0] for s in catalogue().services.values() if s.providers[0] not in service.providers)
+    memory.carry(event("az.zefer.service.ServiceRequested", provider=stranger, service=service.code))
+    letters = [unpack(r.value) for t, _ in list(memory.topics) if t.startswith("dlq.") for r in memory.topics[t, _]]
+    assert [(d["code"], d["pointer"]) for d in letters] == [("rule_broken", "/provider")] * 2
 
 
 def test_a_failing_step_is_refused_as_the_hubs_own_fault() -> None:
