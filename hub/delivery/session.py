@@ -15,7 +15,7 @@ from hub.event import Record
 from hub.sdk import Log
 
 BATCH = 1000
-ALL = 1 << 30  # kafka-python 3.0.12 never returns the rest of a partition that was taken in part and then paused
+ALL = 1 << 30  # kafka-python 3.0.12 never returns the rest of a partition taken in part and then paused
 BUSY_POLL_MS = 4  # how late a batch that is done is noticed; doubles up to the next while nothing happens
 IDLE_POLL_MS = 200
 COMMIT_MS = 5_000

@@ -31,10 +31,9 @@ def delivery(event: Mapping[str, Any], *, partition: int = 0, offset: int = 0) -
     optional = ("sequence", "correlationid", "causationid")
     fields: dict[str, Any] = {name: event.get(name) for name in ("type", "source", *optional)}
     fields |= {"event_id": event["id"], "originid": event.get("originid", event["id"]), "time": at}
-    fields |= {"key": event["partitionkey"], "data": _typed(event["data"])}
-    fields |= {"version": event.get("statusversion"), "late": event.get("late", False)}
-    fields |= {"raw": b"", "schema_id": 0, "accepted": int(at.timestamp() * 1000)}
-    return Delivery(partition=partition, offset=offset, **fields)
+    fields |= {"key": event["partitionkey"], "data": _typed(event["data"]), "late": event.get("late", False)}
+    fields |= {"version": event.get("statusversion"), "accepted": int(at.timestamp() * 1000)}
+    return Delivery(partition=partition, offset=offset, raw=b"", schema_id=0, **fields)
 
 
 @dataclass(slots=True)

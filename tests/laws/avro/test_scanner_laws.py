@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.avro.careful import reader_of
-from hub.avro.cursor import Cursor
 from hub.avro.codec import Invalid, codec_of, encode
+from hub.avro.cursor import Cursor
 from hub.avro.logical import days_of, millis_of
 from hub.avro.scanner import MASK, ProjectionPlan, Refused, Scanner, compile_scanner
 from hub.avro.scanner_source import raw_want

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from avro_kinds import COLOUR, DATE, DIGEST, FIXED_MONEY, HEADER, MILLIS, MONEY, SCORES, TAGS, of
 
 from hub.avro.codec import Invalid, canonical, decode
 from hub.errors import Code
+from tests.unit.avro.kinds import COLOUR, DATE, DIGEST, FIXED_MONEY, HEADER, MILLIS, MONEY, SCORES, TAGS, of
 
 
 def read(kind: Any, body: bytes) -> Any:

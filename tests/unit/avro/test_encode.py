@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from avro_kinds import COLOUR, DATE, DIGEST, FIXED_MONEY, MILLIS, MONEY, SCORES, TAGS, of
 
 from hub.avro.codec import Invalid, encode
 from hub.errors import Code
+from tests.unit.avro.kinds import COLOUR, DATE, DIGEST, FIXED_MONEY, MILLIS, MONEY, SCORES, TAGS, of
 
 
 def body(kind: Any, value: Any) -> str:

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from avro_kinds import COLOUR, DATE, DIGEST, FIXED_MONEY, MILLIS, MONEY, SCORES, TAGS, of
 
 from hub.avro.codec import Invalid, from_json, to_json
+from tests.unit.avro.kinds import COLOUR, DATE, DIGEST, FIXED_MONEY, MILLIS, MONEY, SCORES, TAGS, of
 
 RANK = {"type": "record", "name": "Rank", "namespace": "az", "fields": [{"name": "title", "type": "string"}]}
 RANK_OR_TEXTS = ["null", RANK, {"type": "map", "values": "string"}]

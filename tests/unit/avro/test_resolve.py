@@ -6,10 +6,10 @@ from typing import Any
 
 import fastavro
 import pytest
-from avro_kinds import HEADER, MILLIS, of
 
 from hub.avro.codec import codec_of, decode
 from hub.errors import SchemaError
+from tests.unit.avro.kinds import HEADER, MILLIS, of
 
 LOOP = {"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]}
 EMPTY = {"type": "record", "name": "E", "fields": []}

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from avro_kinds import COLOUR, DATE, HEADER, MILLIS, MONEY, SCORES, TAGS, of
 
 from hub.avro.codec import decode, encode
 from hub.avro.scanner import ProjectionPlan, Refused, compile_scanner
+from tests.unit.avro.kinds import COLOUR, DATE, HEADER, MILLIS, MONEY, SCORES, TAGS, of
 
 
 def scan(kind: Any, body: str) -> Any:
