@@ -369,13 +369,18 @@ def _print_account(account: dict[str, Any]) -> None:
     _table(
         ("agency", "accepted", "applied", "duplicate", "rejected", "offered", "delivered"),
         (
-            (code, *(str(row.get(n, 0)) for n in ("accepted", "applied", "duplicate", "rejected", "offered", "delivered")))
-            for code, row in sorted(account["agencies"].items())
+            (
+                code,
+                *(str(row[name]) for name in ("accepted", "applied", "duplicate")),
+                str(sum(row["rejected"].values())),
+                *(str(row[name]) for name in ("offered", "delivered")),
+            )
+            for code, row in account["agencies"].items()
             if any(row.values())
         ),
     )
     out.print(f"rejected by reason: {account['rejected']}")
-    out.print(f"latency: {account['latency']}")
+    out.print(f"latency, ms: {account['latency_ms']}")
     for problem in account["problems"][:20]:
         out.print(f"[red]{problem}[/red]")
     out.print("[bold green]balanced: in = applied + duplicate + rejected, to the record[/bold green]"

@@ -36,9 +36,10 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("aiokafka", "kafka", "faust", "mode", "asyncio"):
+    for name in ("aiokafka", "faust", "mode", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)  # says when a step took 0.1 s
+    # kafka-python prints several lines a second while a broker is away; whoever uses it says so once
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

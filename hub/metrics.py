@@ -35,7 +35,7 @@ LAG_SECONDS = Meaning("hub_lag_seconds", ("group", "topic"), "Age of the oldest 
 PARKED = Meaning("hub_parked_events", ("agency", "code"), "Events that wait for a receiver")
 PARKED_OLDEST = Meaning("hub_parked_oldest_seconds", ("agency",), "Age of the oldest event that waits")
 DLQ = Meaning("hub_dlq_events", ("agency", "code"), "Records written to the dead-letter queue")
-CONNECTOR_UP = Meaning("hub_connector_up", ("connector",), "1 while the connector's sink is open")
+CONNECTOR_UP = Meaning("hub_connector_up", ("connector",), "1 while the connector's process reaches the broker")
 PROGRESS = Meaning(
     "hub_connector_last_progress_timestamp_seconds", ("connector",), "When the connector last delivered, Unix time"
 )

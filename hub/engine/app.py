@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import faust
@@ -54,13 +55,14 @@ def ledger_lane(runtime: Runtime) -> LaneSpec:
 LANES = {"gate": gate_lane, "ledger": ledger_lane}
 
 
-def build_app(runtime: Runtime, lanes: list[Lane], metrics: m.Metrics) -> faust.App:
+def build_app(runtime: Runtime, lanes: list[Lane], metrics: m.Metrics, data_dir: Path) -> faust.App:
     """The Faust app: `lanes` as its services, one agent on `activity`."""
     connection = runtime.connection
     app = _App(
         f"{runtime.hub}.agents",
         broker=[URL(f"kafka://{server}") for server in connection.servers],
         broker_credentials=_credentials(runtime),
+        datadir=data_dir / "faust",
         web_enabled=False,  # its /table and /router pages have no owner; see hub.probe
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -43,7 +43,7 @@ def run_worker(
     probe = Probe(metrics.registry, lambda: all(lane.ready for lane in running), observer.refresh)
     port = probe.start(settings.metrics_host, settings.metrics_port)
     log.info("worker", metrics=f"http://{settings.metrics_host}:{port}/metrics", lanes=list(lanes))
-    app = build_app(runtime, running, metrics)
+    app = build_app(runtime, running, metrics, settings.data_dir)
     worker = Worker(
         app, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False
     )

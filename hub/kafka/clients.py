@@ -29,7 +29,7 @@ CONNECT_MS = 10_000
 @contextmanager
 def admin(connection: Connection) -> Iterator[KafkaAdminClient]:
     """An admin client for the length of a `with`; `ConfigError` when no broker answers."""
-    client = _connected(connection, lambda: KafkaAdminClient(**_shared(connection)))
+    client = _connected(connection, lambda: KafkaAdminClient(**admin_settings(connection)))
     try:
         yield client
     finally:
@@ -57,6 +57,14 @@ def producer(connection: Connection, **extra: Any) -> Iterator[KafkaProducer]:
         client.flush()
     finally:
         client.close(timeout=5)
+
+
+def admin_settings(connection: Connection) -> dict[str, Any]:
+    return _shared(connection) | {
+        # A retry asks for the metadata of all topics: asking ten times a second, as is the default, while
+        # a thousand partitions are being made slows their making down.
+        "retry_backoff_ms": 300,
+    }
 
 
 def consumer_settings(connection: Connection, group: str | None, isolation: Isolation) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rich.live import Live
 
 from hub import registry
 from hub.catalogue import Catalogue
+from hub.errors import Fatal
 from hub.machine.hub import Hub, running
 from hub.machine.page import Page
 from hub.machine.scrape import scrape
@@ -49,9 +50,9 @@ def run_demo(settings: Settings, catalogue: Catalogue, load: Load, console: Cons
         with Live(console=console, screen=True, auto_refresh=False) if live else nullcontext() as screen:
             viewer = _Terminal(page, screen, console) if screen else _Silent()
             simulated = _simulate(settings, hub, load, viewer)
-            balance = _drain(hub, viewer)
-        say("reading the topics back")
-        return {**balance.report(), "simulated": simulated, "worker_restarts": hub.worker.restarts}
+            account = _drain(hub, viewer)
+        account["simulated"], account["worker_restarts"] = simulated, hub.worker.restarts
+        return account
 
 
 def _simulate(settings: Settings, hub: Hub, load: Load, viewer: Viewer) -> Mapping[str, Any]:
@@ -70,23 +71,24 @@ def _simulate(settings: Settings, hub: Hub, load: Load, viewer: Viewer) -> Mappi
         except KeyboardInterrupt:
             process.terminate()
         output = process.stdout.read() if process.stdout else b""
-    lines = output.decode().splitlines()
-    return dict(json.loads(lines[-1])) if lines else {}
+    if process.returncode:
+        raise Fatal(f"the simulation ended with code {process.returncode}")
+    return dict(json.loads(output.decode().splitlines()[-1]))
 
 
-def _drain(hub: Hub, viewer: Viewer) -> Balance:
-    """Read the topics until everything that came in has its verdict and its deliveries."""
-    balance = Balance(hub.connection, hub.catalogue, registry.read(hub.connection))
+def _drain(hub: Hub, viewer: Viewer) -> dict[str, Any]:
+    """Read the topics until everything that came in has its verdict and its deliveries; then the account."""
     moved, seen = time.monotonic(), -1
-    while time.monotonic() - moved < STALLED_SECONDS:
-        balance.read()
-        if balance.settled:
-            break
-        if balance.records_read != seen:
-            moved, seen = time.monotonic(), balance.records_read
-        viewer.show(hub, "draining")
-        time.sleep(0.3)
-    return balance
+    with Balance(hub.connection, hub.catalogue, registry.read(hub.connection)) as balance:
+        while time.monotonic() - moved < STALLED_SECONDS:
+            balance.read()
+            if balance.settled:
+                break
+            if balance.records_read != seen:
+                moved, seen = time.monotonic(), balance.records_read
+            viewer.show(hub, "draining")
+            time.sleep(0.3)
+        return balance.report()
 
 
 class _Terminal:

@@ -57,7 +57,7 @@ class Balance:
         self._following.close()
 
     def close(self) -> None:
-        """Let the broker go; what was read stays."""
+        """Let the broker go; what was read stays, and a later `read` goes on from there."""
         self._following.close()
 
     def read(self) -> int:
@@ -78,7 +78,11 @@ class Balance:
         return self.accounts.open == 0
 
     def report(self, run: Report | None = None) -> dict[str, Any]:
-        """The balance as plain values; with the run's report, outcomes are compared with the plan as well."""
+        """The balance as plain values; with the run's report, outcomes are compared with the plan as well.
+
+        Lets the broker go: its clients must not outlive it, and after a report there is rarely more to read.
+        """
+        self.close()
         return summary(self.accounts, tuple(self._catalogue.agencies), run)
 
     def _take_input(self, agency: str, record: ConsumerRecord) -> None:

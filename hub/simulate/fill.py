@@ -45,21 +45,38 @@ class Filler:
         lists = {"agencies": catalogue.agencies, "services": catalogue.services, "districts": catalogue.districts}
         maker = _Maker({name: tuple(codes) for name, codes in lists.items()})
         self._fields = {field["name"]: maker.of(field["type"], field) for field in of.schema["fields"]}
-        self._rules = [(rule.left, rule.operator, rule.right) for rule in of.rules]
-        self._dates = {f["name"] for f in of.schema["fields"] if "timestamp" not in str(f["type"])}
+        self._order = [(rule.left, rule.operator, rule.right) for rule in of.rules if rule.operator in ("<", "<=")]
+        self._speaks = [rule.left for rule in of.rules if rule.operator == "is"]
+        self._provides = [(rule.left, rule.right) for rule in of.rules if rule.operator == "provides"]
+        self._providers = {service.code: service.providers for service in catalogue.services.values()}
+        self._instants = {f["name"] for f in of.schema["fields"] if "timestamp" in str(f["type"])}
 
     def fill(self, scene: Scene, given: Mapping[str, Any]) -> dict[str, Any]:
         """A whole body; of `given` the fields that the type has."""
         body = {name: given[name] if name in given else fill(scene) for name, fill in self._fields.items()}
-        for left, sign, right in self._rules:
+        for name in self._speaks:
+            body[name] = scene.agency
+        for provider, service in self._provides:
+            self._let_provide(body, provider, service, scene.rng)
+        for left, sign, right in self._order:
             self._put_in_order(body, left, sign, right, scene.rng)
         return body
+
+    def _let_provide(self, body: dict[str, Any], provider: str, service: str, rng: Random) -> None:
+        """A provider that speaks for itself keeps its name and gets a service of its own; else the service stays."""
+        if body[provider] in self._providers.get(body[service], ()):
+            return
+        own = [code for code, providers in self._providers.items() if body[provider] in providers]
+        if provider in self._speaks and own:
+            body[service] = rng.choice(own)
+        elif self._providers.get(body[service]):
+            body[provider] = rng.choice(self._providers[body[service]])
 
     def _put_in_order(self, body: dict[str, Any], left: str, sign: str, right: str, rng: Random) -> None:
         low, high = body[left], body[right]
         if low is None or high is None or low < high or (sign == "<=" and low == high):
             return
-        body[right] = low + rng.randint(10, 400) * (1 if right in self._dates else DAY_MS)
+        body[right] = low + rng.randint(10, 400) * (DAY_MS if right in self._instants else 1)
 
 
 class _Maker:

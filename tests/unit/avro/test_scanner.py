@@ -10,7 +10,7 @@ import pytest
 
 from hub.avro.codec import decode, encode
 from hub.avro.scanner import ProjectionPlan, Refused, compile_scanner
-from tests.unit.avro.kinds import COLOUR, DATE, HEADER, MILLIS, MONEY, SCORES, TAGS, of
+from tests.unit.avro.kinds import COLOUR, DATE, DIGEST, HEADER, MILLIS, MONEY, SCORES, TAGS, of
 
 
 def scan(kind: Any, body: str) -> Any:
@@ -63,6 +63,7 @@ def test_wanted_values_are_raw(kind: Any, body: str, value: Any) -> None:
         pytest.param(["string"], "024141", id="bytes left over"),
         pytest.param([{"type": "array", "items": "double"}], "feffffff0f", id="billions of doubles"),
         pytest.param([{"type": "array", "items": "double"}], "7e" + "00" * 16, id="more doubles than bytes"),
+        pytest.param([{"type": "array", "items": DIGEST}], "feffffff0f", id="billions of fixed"),
         pytest.param([SCORES], "0402410202410200", id="same key twice"),
         pytest.param(["string"], "ff" * 2000, id="a length without end"),
     ],
