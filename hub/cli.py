@@ -23,6 +23,7 @@ from hub.kafka.broker import Kind
 from hub.machine import lifeline
 from hub.machine.running import connect, secret
 from hub.settings import Settings, load_settings
+from hub.texts import explain
 
 app = typer.Typer(
     name="hub",
@@ -79,7 +80,11 @@ def demo(
     settings = _settings(broker=broker, data_dir=data_dir)
     console = err if as_json else out
     account = run_demo(
-        settings, _catalogue(settings), Load(rate, duration, seed), console, live=out.is_terminal and not as_json
+        settings,
+        _catalogue(settings),
+        Load(rate, duration, seed),
+        console,
+        live=out.is_terminal and not as_json,
     )
     if as_json:
         print(json.dumps(account))
@@ -148,7 +153,9 @@ def simulate(
 
 @app.command("publish")
 def publish_command(
-    file: Annotated[Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True)
+    ],
     agency: Annotated[str, typer.Option("--as", help="The agency that publishes.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -243,7 +250,14 @@ def dlq_list(
     _table(
         ("record", "code", "step", "where", "what", "bytes"),
         (
-            (row["record"], row["code"], row["step"], row["pointer"] or "", row["detail"] or "", str(row["bytes"]))
+            (
+                row["record"],
+                row["code"],
+                row["step"],
+                row["pointer"] or "",
+                row["detail"] or "",
+                str(row["bytes"]),
+            )
             for row in (letter.row() for letter in found)
         ),
     )
@@ -253,6 +267,7 @@ def dlq_list(
 def dlq_show(
     record: Annotated[str, typer.Argument(help="The input's coordinates: in.mod/3/1234.")],
     raw: Annotated[Path | None, typer.Option(help="Write the bytes as they came to this file.")] = None,
+    language: Annotated[str, typer.Option("--lang", help="az or en.")] = "en",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -264,7 +279,8 @@ def dlq_show(
     if as_json:
         print(json.dumps(letter.row(), ensure_ascii=False))
         return
-    _table(("", ""), ((name, str(value)) for name, value in letter.row().items()))
+    text = explain(letter.envelope["code"], "az" if language == "az" else "en")
+    _table(("", ""), ((name, str(value)) for name, value in [*letter.row().items(), ("means", text.what), ("fix", text.fix)]))
 
 
 @connector_app.command("list")
@@ -272,7 +288,9 @@ def connector_list() -> None:
     """Connectors that are installed, with their settings."""
     from hub.delivery.connectors import find, names
 
-    rows = ((name, find(name).summary.en, ", ".join(o.name for o in find(name).options())) for name in names())
+    rows = (
+        (name, find(name).summary.en, ", ".join(o.name for o in find(name).options())) for name in names()
+    )
     _table(("connector", "what", "settings"), rows)
 
 
@@ -281,7 +299,9 @@ def connector_run(
     name: Annotated[str, typer.Argument(help="A connector; `hub connector list` names them.")],
     agency: Agencies = None,
     all_agencies: Annotated[bool, typer.Option("--all", help="Every agency of the catalogue.")] = False,
-    values: Annotated[list[str] | None, typer.Option("--set", help="setting=value, or agency.setting=value.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", help="setting=value, or agency.setting=value.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Deliver what agencies are entitled to, through one connector."""
@@ -291,7 +311,9 @@ def connector_run(
 
     settings = _settings(data_dir=data_dir)
     catalogue = _catalogue(settings)
-    chosen = list(catalogue.agencies) if all_agencies else [dead_letters.known(catalogue, a) for a in agency or ()]
+    chosen = (
+        list(catalogue.agencies) if all_agencies else [dead_letters.known(catalogue, a) for a in agency or ()]
+    )
     given = dict(_pair(value) for value in values or ())
     measured = metrics.Metrics()
     measured.build(catalogue.version)
@@ -418,4 +440,3 @@ def _stop_event() -> threading.Event:
 def _fail(message: str, code: int = 2) -> NoReturn:
     err.print(f"[red]hub:[/red] {message}", highlight=False, markup=True)
     sys.exit(code)
-

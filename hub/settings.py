@@ -54,9 +54,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (sources["init_settings"], sources["env_settings"], *_file(settings_cls))
+        return (init_settings, env_settings, *_file(settings_cls))
 
     def connection(self) -> Connection:
         """The external broker's address and security. Raises `ConfigError` where one is missing."""

@@ -65,7 +65,12 @@ class Outside:
         self.hub, self.folder = hub, folder
         self.bootstrap = hub.connection.bootstrap
         self._producer = Producer(
-            {"bootstrap.servers": self.bootstrap, "acks": "all", "message.max.bytes": 20_000_000, "log_level": 0}
+            {
+                "bootstrap.servers": self.bootstrap,
+                "acks": "all",
+                "message.max.bytes": 20_000_000,
+                "log_level": 0,
+            }
         )
         self._schemas = {e["id"]: e for e in self._registered()}
 
@@ -103,7 +108,10 @@ class Outside:
         event_id = id or unique("e")
         ce = {"specversion": "1.0", "id": event_id, "source": f"urn:az:agency:{agency}", "type": name}
         ce |= {"time": "2026-11-20T09:00:00Z"} | attributes
-        pairs = [(f"ce_{k}", v.encode()) for k, v in ce.items()] + [("content-type", b"application/avro"), *headers]
+        pairs = [(f"ce_{k}", v.encode()) for k, v in ce.items()] + [
+            ("content-type", b"application/avro"),
+            *headers,
+        ]
         done: list[Message] = []
         failed: list[Any] = []
 

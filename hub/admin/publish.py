@@ -79,7 +79,8 @@ def send(connection: Connection, agency: str, drafts: Iterable[Draft]) -> Iterat
     """Send to `in.<agency>`; yields each with its coordinates once the broker has it."""
     with producer(connection) as client:
         sent = [
-            (d, client.send(f"in.{agency}", key=d.key, value=d.value, headers=list(d.headers))) for d in drafts
+            (d, client.send(f"in.{agency}", key=d.key, value=d.value, headers=list(d.headers)))
+            for d in drafts
         ]
         for d, future in sent:
             at = future.get(timeout=30)

@@ -16,7 +16,7 @@ from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 
 
-class _CommittedThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+class _CommittedThread(AIOKafkaConsumerThread):
     """Faust reads uncommitted records unless it writes transactions itself; ours are the lanes'."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
@@ -25,16 +25,16 @@ class _CommittedThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
 
-class _CommittedConsumer(Consumer):  # type: ignore[misc]
+class _CommittedConsumer(Consumer):
     def _new_consumer_thread(self) -> _CommittedThread:
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
 
-class _CommittedTransport(Transport):  # type: ignore[misc]
+class _CommittedTransport(Transport):
     Consumer = _CommittedConsumer
 
 
-class _App(faust.App):  # type: ignore[misc]
+class _App(faust.App):
     def _new_transport(self) -> Any:
         return _CommittedTransport(self.conf.broker_consumer, self)
 
@@ -49,7 +49,7 @@ def ledger_lane(runtime: Runtime) -> LaneSpec:
     """`events.<stream>` (not `events.benefit`, which it writes) → status, `out.<agency>`, receipts."""
     topics = tuple(sorted(set(runtime.rules.stream_topics.values()) - {"events.benefit"}))
     ledger = Ledger(runtime.rules, runtime.clock)
-    return LaneSpec("ledger", f"{runtime.hub}.ledger", topics, ledger, "state.ledger")
+    return LaneSpec("ledger", f"{runtime.hub}.ledger", topics, ledger, "state.ledger", ledger.restore)
 
 
 LANES = {"gate": gate_lane, "ledger": ledger_lane}

@@ -13,7 +13,7 @@ from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
 
-class Numbers(AbstractPartitionAssignor):
+class Numbers(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka has it untyped
     """Member m of n gets the numbers i with `i * n // partitions == m`, members in order of their ids."""
 
     name = "numbers"

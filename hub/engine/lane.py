@@ -82,4 +82,4 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _crash(self, error: BaseException) -> None:
         log.error("fatal", lane=self.spec.name, error=str(error))
-        asyncio.ensure_future(self.crash(error))
+        self._crashing = asyncio.ensure_future(self.crash(error))

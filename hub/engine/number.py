@@ -33,6 +33,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 FENCED_WAIT = 2.0
 """Seconds. A fenced worker may have lost its place in the group: let the group speak first."""
 
+END_SECONDS = 8.0
+"""How long a batch in flight may take when its number is given back, before it is cancelled."""
+
 RECORD_MAX_BYTES = 3 << 20
 """An output larger than this is not tried: the record that caused it goes to the dead-letter queue."""
 
@@ -64,15 +67,15 @@ class Number:
         self._log = log.bind(lane=spec.name, number=number)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
 
-    async def end(self, timeout: float = 8.0) -> None:
+    async def end(self) -> None:
         """Let the batch in flight end, cancel a start under way, close the producer."""
         self._stopping.set()
         if not self.ready:
             self._task.cancel()
-        done, _ = await asyncio.wait({self._task}, timeout=timeout)
+        done, _ = await asyncio.wait({self._task}, timeout=END_SECONDS)
         if not done:
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=timeout)
+            await asyncio.wait({self._task}, timeout=END_SECONDS)
         await self._close()
 
     async def _run(self) -> None:
@@ -114,7 +117,9 @@ class Number:
         )
         await self._producer.start()
         self._state = await self._rebuilt()
-        self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
+        self._chain = await last_link(
+            runtime.connection, runtime.rules.codecs, self.number, self._chain.writer
+        )
         await self._seek()
         self._consumer.resume(*self.tps)
         self.ready = True
@@ -122,9 +127,9 @@ class Number:
 
     async def _rebuilt(self) -> dict[str, Any]:
         spec = self._spec
-        if spec.state_topic is None:
+        if spec.state_topic is None or spec.restore is None:
             return {}
-        return await rebuild(self._runtime.connection, spec.state_topic, self.number, spec.step.restore)
+        return await rebuild(self._runtime.connection, spec.state_topic, self.number, spec.restore)
 
     async def _seek(self) -> None:
         """To the committed offsets; none: to the first. What retention took away is never jumped over."""
@@ -146,7 +151,9 @@ class Number:
                     *self.tps, timeout_ms=100, max_records=self._runtime.batch_records
                 )
             except OffsetOutOfRangeError as error:
-                raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
+                raise Fatal(
+                    f"{self._spec.name}: retention took records that were not read: {error}"
+                ) from error
             except NoOffsetForPartitionError:
                 continue  # said once for a partition whose position had not been set before it was paused
             records = [record for part in taken.values() for record in part]

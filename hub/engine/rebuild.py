@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from hub.engine.spec import Restore
 from hub.kafka.connection import Connection
 from hub.pipeline.rulebook import Codecs
 from hub.pipeline.summarise import Chain
@@ -18,9 +19,6 @@ log = structlog.get_logger(__name__)
 
 REPORT_EVERY = 2.0
 """Seconds between two lines of progress."""
-
-Restore = Callable[[bytes, MutableMapping[str, Any]], None]
-
 
 async def rebuild(connection: Connection, topic: str, partition: int, restore: Restore) -> dict[str, Any]:
     """Fold one partition of a state topic from its first to its end offset, as it is now."""
@@ -41,7 +39,11 @@ async def rebuild(connection: Connection, topic: str, partition: int, restore: R
                 share = (await consumer.position(tp) - first) / max(end - first, 1)
                 log.info("rebuilding", topic=topic, partition=partition, percent=round(share * 100))
     log.debug(
-        "rebuilt", topic=topic, partition=partition, records=count, seconds=round(time.monotonic() - started, 3)
+        "rebuilt",
+        topic=topic,
+        partition=partition,
+        records=count,
+        seconds=round(time.monotonic() - started, 3),
     )
     return state
 

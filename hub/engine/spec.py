@@ -17,7 +17,10 @@ class Step(Protocol):
 
     def __call__(self, state: Mapping[str, Any], records: Sequence[Record]) -> Result: ...
     def refuse(self, record: Record, rejection: Rejection) -> Result: ...
-    def restore(self, value: bytes, entries: MutableMapping[str, Any]) -> None: ...
+
+
+Restore = Callable[[bytes, MutableMapping[str, Any]], None]
+"""Takes one record of a state topic back into the state."""
 
 
 class Observer(Protocol):
@@ -31,13 +34,17 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class LaneSpec:
-    """A step over partition numbers: of `topics`, in consumer group `group`, state kept in `state_topic`."""
+    """A step over partition numbers: of `topics`, in consumer group `group`.
+
+    A step with state keeps it in `state_topic`, from which `restore` takes it back.
+    """
 
     name: str
     group: str
     topics: tuple[str, ...]
     step: Step
     state_topic: str | None = None
+    restore: Restore | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -52,8 +53,8 @@ class Transactions:
         await producer.send_offsets_to_transaction(dict(offsets), self._group)
         await producer.commit_transaction()
 
-    def _build(self, outputs: Iterable[Output]) -> dict[tuple[str, int], list[object]]:
-        built: dict[tuple[str, int], list[object]] = {}
+    def _build(self, outputs: Iterable[Output]) -> dict[tuple[str, int], list[Any]]:
+        built: dict[tuple[str, int], list[Any]] = {}
         for topic, partition, key, value, headers in outputs:
             if partition is None:
                 assert key is not None

@@ -34,9 +34,7 @@ def run_worker(
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
     observer = LaneMetrics(metrics)
-    runtime = Runtime(
-        settings.name, connection, rules, observer, now_ms, settings.batch_records
-    )
+    runtime = Runtime(settings.name, connection, rules, observer, now_ms, settings.batch_records)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     running = [Lane(LANES[name](runtime), runtime) for name in lanes]

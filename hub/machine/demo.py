@@ -42,7 +42,9 @@ class Viewer(Protocol):
     def show(self, hub: Hub, phase: str) -> None: ...
 
 
-def run_demo(settings: Settings, catalogue: Catalogue, load: Load, console: Console, *, live: bool) -> dict[str, Any]:
+def run_demo(
+    settings: Settings, catalogue: Catalogue, load: Load, console: Console, *, live: bool
+) -> dict[str, Any]:
     """Run it, let it drain, and return the account of CONTRACT's `hub demo --json`."""
     say: Callable[[str], None] = lambda text: console.print(f"[dim]{text}[/dim]", highlight=False)  # noqa: E731
     with running(settings, catalogue, say) as hub:
@@ -57,7 +59,17 @@ def run_demo(settings: Settings, catalogue: Catalogue, load: Load, console: Cons
 
 def _simulate(settings: Settings, hub: Hub, load: Load, viewer: Viewer) -> Mapping[str, Any]:
     """The agencies, in a process of their own; Ctrl-C ends them and goes on to the account."""
-    command = [sys.executable, "-m", "hub", "simulate", "--rate", str(load.rate), "--seed", str(load.seed), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "hub",
+        "simulate",
+        "--rate",
+        str(load.rate),
+        "--seed",
+        str(load.seed),
+        "--json",
+    ]
     if load.duration is not None:
         command += ["--duration", str(load.duration)]
     environment = {**hub.worker.environment, "HUB_METRICS_PORT": "0"}

@@ -16,7 +16,5 @@ def decode(inbound: Inbound, rules: Rulebook) -> Rejection | None:
     try:
         inbound.fields = inbound.reader.read(inbound.value).fields
     except Invalid as error:
-        return Rejection(
-            error.code, STEP, f"expected {error.expected}, found {error.found}", error.pointer
-        )
+        return Rejection(error.code, STEP, f"expected {error.expected}, found {error.found}", error.pointer)
     return None

@@ -69,7 +69,9 @@ class Ledger:
         )
         match recognise(entry, *digests):
             case Recognised.NEW:
-                draft[entry_key] = self._apply(entry, record, attributes, reader.type, reading, digests, result)
+                draft[entry_key] = self._apply(
+                    entry, record, attributes, reader.type, reading, digests, result
+                )
             case Recognised.DUPLICATE:
                 self._duplicate(result, record, attributes, digests[0])
             case Recognised.CONFLICT:
@@ -98,7 +100,9 @@ class Ledger:
     ) -> Entry:
         rules, origin, partition = self._rules, origin_of(record), record.partition
         key = record.key or b""
-        stored = stored_fact(of, attributes, origin.agency, state_key(key.decode(), of), digests, reading.fields)
+        stored = stored_fact(
+            of, attributes, origin.agency, state_key(key.decode(), of), digests, reading.fields
+        )
         after = remember(entry, stored)
         late = is_late(entry, fact_of(stored))
         gap = sequence_gap(entry, origin.agency, of.stream, attributes.sequence)

@@ -90,9 +90,7 @@ def _highest(entry: Entry, source: str, stream: str) -> int | None:
     return next((n for s, t, n in entry.sequences if s == source and t == stream), None)
 
 
-def _raised(
-    entry: Entry, source: str, stream: str, sequence: int | None
-) -> tuple[tuple[str, str, int], ...]:
+def _raised(entry: Entry, source: str, stream: str, sequence: int | None) -> tuple[tuple[str, str, int], ...]:
     highest = _highest(entry, source, stream)
     if sequence is None or (highest is not None and sequence <= highest):
         return entry.sequences

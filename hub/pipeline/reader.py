@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import fastavro
 
@@ -55,7 +55,7 @@ class Reader:
         event = decode(self._written, value)
         body = encode(self._written, event, b"")
         if self._resolve:
-            event = fastavro.schemaless_reader(io.BytesIO(body), self._written, self._schema)
+            event = cast(dict[str, Any], fastavro.schemaless_reader(io.BytesIO(body), self._written, self._schema))
         bodies = [encode(schema, _seen(event, schema, masked), head) for head, schema, masked in self._views]
         return Reading({name: event[name] for name in self.wants}, bodies, body)
 

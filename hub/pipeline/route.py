@@ -23,6 +23,4 @@ def addressed(
     partition: int,
 ) -> list[Output]:
     """One record per receiver; `bodies` are the type's projections, each made once."""
-    return [
-        Output(r.topic, partition, pseudonym(key, r.secret), bodies[r.body], headers) for r in receivers
-    ]
+    return [Output(r.topic, partition, pseudonym(key, r.secret), bodies[r.body], headers) for r in receivers]

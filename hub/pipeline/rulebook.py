@@ -94,7 +94,9 @@ def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partit
     try:
         registered = {name: ids.id_of(name, text) for name, text in texts.items()}
     except KeyError as missing:
-        raise ConfigError(f"a schema is not registered: {missing}; `hub topics apply` registers them") from None
+        raise ConfigError(
+            f"a schema is not registered: {missing}; `hub topics apply` registers them"
+        ) from None
     views = {name: _views(catalogue, name, registered) for name in catalogue.types}
     return Rulebook(
         catalogue=catalogue,

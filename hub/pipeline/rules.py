@@ -103,7 +103,9 @@ def _model(schema: Mapping[str, Any], lists: Lists) -> type[BaseModel]:
         for field in schema["fields"]
         if _is_constrained(field["type"], field)
     }
-    rules = [(left, ORDER[sign], sign, right) for left, sign, right in schema.get("rules", ()) if sign in ORDER]
+    rules = [
+        (left, ORDER[sign], sign, right) for left, sign, right in schema.get("rules", ()) if sign in ORDER
+    ]
     for left, _, _, right in rules:
         fields.setdefault(left, (Any, None))
         fields.setdefault(right, (Any, None))
@@ -115,7 +117,7 @@ def _model(schema: Mapping[str, Any], lists: Lists) -> type[BaseModel]:
                 raise PydanticCustomError("order", f"/{left} must be {sign} /{right}")
         return self
 
-    validators = {"in_order": model_validator(mode="after")(in_order)} if rules else {}
+    validators: dict[str, Any] = {"in_order": model_validator(mode="after")(in_order)} if rules else {}
     return create_model(schema["name"], __base__=_Rules, __validators__=validators, **fields)
 
 

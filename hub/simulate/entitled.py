@@ -45,11 +45,18 @@ class Share(NamedTuple):
     view: int
 
 
+class Parsed(NamedTuple):
+    """A schema without logical types, ready for fastavro."""
+
+    avro: Any
+    has_maps: bool
+
+
 class View(NamedTuple):
     """A projection as it must be: wire header, parsed schema, and per field whether it is masked and how."""
 
     head: bytes
-    schema: Any
+    schema: Parsed
     fields: tuple[tuple[str, bool, str | None], ...]
 
     def cut(self, body: Mapping[str, Any]) -> bytes:
@@ -62,7 +69,7 @@ class Entitled:
 
     def __init__(self, catalogue: Catalogue, ids: SchemaIds) -> None:
         self._catalogue, self._ids = catalogue, ids
-        self._parsed: dict[int, Any] = {}
+        self._parsed: dict[int, Parsed] = {}
         self._current = {
             name: (ids.id_of(name), _parse(of.schema)) for name, of in catalogue.types.items()
         }
@@ -96,7 +103,7 @@ class Entitled:
             return written
         parsed = self._parsed[int.from_bytes(value[1:WIRE_HEADER_BYTES], "big")]
         body = fastavro.schemaless_reader(
-            io.BytesIO(value[WIRE_HEADER_BYTES:]), parsed, self._current[of.name][1]
+            io.BytesIO(value[WIRE_HEADER_BYTES:]), parsed.avro, self._current[of.name][1].avro
         )
         assert isinstance(body, dict)
         return body
@@ -107,7 +114,7 @@ class Entitled:
         parsed = self._parsed.get(schema_id)
         if parsed is None:
             parsed = self._parsed[schema_id] = _parse(json.loads(self._ids.by_id(schema_id).schema))
-        body = fastavro.schemaless_reader(io.BytesIO(value[WIRE_HEADER_BYTES:]), parsed, None)
+        body = fastavro.schemaless_reader(io.BytesIO(value[WIRE_HEADER_BYTES:]), parsed.avro, None)
         assert isinstance(body, dict)
         return body
 
@@ -152,13 +159,13 @@ def digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=16).digest()
 
 
-def _parse(schema: Any) -> Any:
-    return fastavro.parse_schema(without_logical_types(schema))
+def _parse(schema: Any) -> Parsed:
+    return Parsed(fastavro.parse_schema(without_logical_types(schema)), '"map"' in json.dumps(schema))
 
 
-def _encode(schema: Any, body: Mapping[str, Any]) -> bytes:
+def _encode(schema: Parsed, body: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, schema, _in_order(body))
+    fastavro.schemaless_writer(buffer, schema.avro, _in_order(body) if schema.has_maps else body)
     return buffer.getvalue()
 
 

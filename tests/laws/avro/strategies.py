@@ -250,7 +250,8 @@ class _SchemaMaker:
             branch = self.any(depth)
             if not isinstance(branch, list):
                 branches.setdefault(_label(branch), branch)
-        return list(branches.values()) or ["null", "string"]
+        order = list(branches.values()) or ["null", "string"]
+        return order[::-1] if self.draw(st.booleans()) else order
 
 
 def _label(schema: Any) -> str:

@@ -123,7 +123,8 @@ def test_padded_decimal_is_valid_but_not_canonical() -> None:
         pytest.param(SCORES, "02024102020241040000", Code.BODY_INVALID, id="same key in two blocks"),
         pytest.param(TAGS, "0106024100", Code.BODY_INVALID, id="block size too large"),
         pytest.param(TAGS, "0102024100", Code.BODY_INVALID, id="block size too small"),
-        pytest.param(TAGS, "0101024100", Code.BODY_INVALID, id="negative block size"),
+        pytest.param(TAGS, "0101024100", Code.BODY_INVALID, id="block size -1"),
+        pytest.param(TAGS, "0105024100", Code.BODY_INVALID, id="block size -3, two bytes of items"),
     ],
 )
 def test_refuses(kind: Any, body: str, code: Code) -> None:

@@ -1,0 +1,32 @@
+"""What a code means and what mends it, in Azerbaijani and English; the sentences stand in `texts.yaml`."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import yaml
+
+from hub.errors import Code
+
+Language = Literal["az", "en"]
+
+
+class Text(NamedTuple):
+    """One code explained: what happened, and what the sender does about it."""
+
+    what: str
+    fix: str
+
+
+@cache
+def texts() -> dict[tuple[Code, Language], Text]:
+    """Every code in both languages. Raises `KeyError` where one is missing."""
+    found = yaml.safe_load(Path(__file__).with_name("texts.yaml").read_text(encoding="utf-8"))
+    return {(code, language): Text(**found[code.value][language]) for code in Code for language in ("az", "en")}
+
+
+def explain(code: str, language: Language) -> Text:
+    """The text of a code."""
+    return texts()[Code(code), language]
