@@ -21,9 +21,7 @@ def milliseconds(retention: str) -> int:
         return FOREVER
     found = _ISO.fullmatch(retention)
     if found is None:
-        raise ConfigError(
-            f"retention {retention!r} is neither `forever` nor an ISO 8601 duration of whole days"
-        )
+        raise ConfigError(f"retention {retention!r} is neither `forever` nor an ISO 8601 duration of whole days")
     return sum(_DAYS[unit] * int(count) for unit, count in found.groupdict(default="0").items()) * DAY
 
 

@@ -176,9 +176,7 @@ def _wait(client: KafkaAdminClient, specs: Iterable[TopicSpec]) -> None:
     specs = list(specs)
     if specs:
         client.wait_for_topics([spec.name for spec in specs], timeout_ms=READY_MS)
-        parts = {
-            TopicPartition(spec.name, i): OffsetSpec.LATEST for spec in specs for i in range(spec.partitions)
-        }
+        parts = {TopicPartition(spec.name, i): OffsetSpec.LATEST for spec in specs for i in range(spec.partitions)}
         client.list_partition_offsets(parts, timeout_ms=READY_MS)
 
 

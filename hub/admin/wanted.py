@@ -46,10 +46,7 @@ def wanted(catalogue: Catalogue, partitions: int = 4, replicas: int = 1) -> dict
     All topics of the lanes have `partitions`; `_schemas` has one, as Confluent's registry wants it.
     """
     safe = {"min.insync.replicas": "2"} if replicas >= 3 else {}
-    specs = {
-        name: TopicSpec(name, partitions, replicas, configs | safe)
-        for name, configs in _lane_topics(catalogue)
-    }
+    specs = {name: TopicSpec(name, partitions, replicas, configs | safe) for name, configs in _lane_topics(catalogue)}
     specs[schemas.TOPIC] = TopicSpec(schemas.TOPIC, 1, replicas, COMPACTED | safe)
     return specs
 

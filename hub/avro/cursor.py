@@ -42,9 +42,7 @@ class Cursor:
 
     def _check_varint(self, last: int, shift: int, coded: int) -> None:
         if shift and not last:
-            raise Invalid(
-                Code.BODY_OVERLONG, "a number in the fewest bytes", f"needless bytes at offset {self.at}"
-            )
+            raise Invalid(Code.BODY_OVERLONG, "a number in the fewest bytes", f"needless bytes at offset {self.at}")
         if coded >> 64:
             raise invalid("a number of at most 64 bits", f"a wider one at offset {self.at}")
 

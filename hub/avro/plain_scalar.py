@@ -73,9 +73,7 @@ def _timestamp(shape: Shape, json: Any) -> datetime:
         raise invalid(shape.said, "one with microseconds")
     try:
         # the regular expression has made it digits only, so the text of the error is all that is lost
-        found = datetime.fromisoformat(
-            f"{moment}.{fraction[:3].ljust(3, '0')}{offset.replace('Z', '+00:00')}"
-        )
+        found = datetime.fromisoformat(f"{moment}.{fraction[:3].ljust(3, '0')}{offset.replace('Z', '+00:00')}")
     except ValueError:
         found = None
     if found is None:

@@ -103,9 +103,7 @@ class _Resolver:
         return Record(full, "an object", sum(field.shape.smallest for field in fields), fields)
 
     def field(self, schema: Mapping[str, Any], namespace: str) -> Field:
-        return Field(
-            _checked(schema["name"]), self.shape(schema["type"], namespace), schema.get("default", MISSING)
-        )
+        return Field(_checked(schema["name"]), self.shape(schema["type"], namespace), schema.get("default", MISSING))
 
     def array(self, schema: Mapping[str, Any], namespace: str) -> Shape:
         items = self.shape(schema["items"], namespace)

@@ -97,9 +97,7 @@ def _append(pieces: list[Piece], piece: Piece) -> None:
 def _check_plan(record: Record, plan: ProjectionPlan) -> None:
     unknown = (plan.clear | plan.masked) - {f.name for f in record.fields}
     if unknown or plan.clear & plan.masked or len(plan.header) != HEADER:
-        raise ValueError(
-            f"a projection of {record.label} with unknown or doubled fields, or no header of 5 bytes"
-        )
+        raise ValueError(f"a projection of {record.label} with unknown or doubled fields, or no header of 5 bytes")
 
 
 def _masked(name: str, shape: Shape) -> bytes:

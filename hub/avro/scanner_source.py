@@ -119,8 +119,7 @@ class Walk(Stretch):
         else:
             self.add("a, o = span(v, o)", f"if not 0 < o - a <= {shape.longest}: raise Refused")
             self.add(
-                "if o - a > 1 and (v[a] == 0 and v[a + 1] < 128 or v[a] == 255 and v[a + 1] > 127):"
-                " canonical = False"
+                "if o - a > 1 and (v[a] == 0 and v[a + 1] < 128 or v[a] == 255 and v[a + 1] > 127): canonical = False"
             )
         self.add(f"if abs(int.from_bytes(v[a:o], 'big', signed=True)) >= {shape.limit}: raise Refused")
 

@@ -43,8 +43,9 @@ def _array(shape: Array) -> Writer:
             put_number(len(value), out)
         position = 0
         try:
-            for position, item in enumerate(value):
+            for item in value:
                 write_item(item, out)
+                position += 1
         except Invalid as problem:
             problem.within(position)
             raise

@@ -1,1 +1,1 @@
-"""Whoever speaks Kafka goes through this room: clients with safe settings, reading whole topics, brokers for one machine."""
+"""Whoever speaks Kafka goes through this room: clients with safe settings, whole topics, brokers for one machine."""

@@ -27,9 +27,7 @@ def require_free(port: int) -> None:
     try:
         socket.create_server((LOOPBACK, port)).close()
     except OSError as error:
-        raise ConfigError(
-            f"port {port} on {LOOPBACK} is busy ({error.strerror}): choose another one"
-        ) from error
+        raise ConfigError(f"port {port} on {LOOPBACK} is busy ({error.strerror}): choose another one") from error
 
 
 def answers(address: str, timeout: float = 1.0) -> bool:

@@ -160,9 +160,7 @@ def _format(java: Sequence[str], node: Node, cluster: str) -> None:
     tool = [*JVM, "-Xmx64m", "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(node.settings)]
     run = subprocess.run([*java, *tool], capture_output=True, text=True, check=False)
     if run.returncode != 0:
-        raise ConfigError(
-            f"Apache Kafka could not format {node.folder}:\n{last_lines(run.stdout + run.stderr)}"
-        )
+        raise ConfigError(f"Apache Kafka could not format {node.folder}:\n{last_lines(run.stdout + run.stderr)}")
 
 
 def _launch(java: Sequence[str], node: Node, heap: str) -> Launch:

@@ -1,4 +1,4 @@
-"""Whole topics, from their start to the end that they have when the call is made: for trace, DLQ, balance, schema log."""
+"""Whole topics, from their start to the end that they have when asked: for trace, DLQ, balance, schema log."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ def read_all(
     return _read(connection, _spans(connection, names, isolation, since, settle), isolation)
 
 
-def tail(
-    connection: Connection, topic: str, count: int, isolation: Isolation = "read_committed"
-) -> list[Record]:
+def tail(connection: Connection, topic: str, count: int, isolation: Isolation = "read_committed") -> list[Record]:
     """The last `count` records of a topic by timestamp, oldest first; reads no more than that takes."""
     spans = _spans(connection, [topic], isolation)
     width = count
@@ -99,16 +97,10 @@ def _spans(
 def _partitions(client: KafkaAdminClient, topics: list[str]) -> list[TopicPartition]:
     found = client.describe_topics(topics) if topics else []
     there = [topic for topic in found if topic["error_code"] == 0]
-    return [
-        TopicPartition(topic["name"], part["partition_index"])
-        for topic in there
-        for part in topic["partitions"]
-    ]
+    return [TopicPartition(topic["name"], part["partition_index"]) for topic in there for part in topic["partitions"]]
 
 
-def _ends(
-    client: KafkaAdminClient, parts: list[TopicPartition], isolation: Isolation, deadline: float
-) -> Offsets:
+def _ends(client: KafkaAdminClient, parts: list[TopicPartition], isolation: Isolation, deadline: float) -> Offsets:
     while True:
         ends = _offsets(client, parts, OffsetSpec.LATEST, isolation)
         if time.monotonic() >= deadline or ends == _offsets(client, parts, OffsetSpec.LATEST):
@@ -116,9 +108,7 @@ def _ends(
         time.sleep(0.02)
 
 
-def _starts(
-    client: KafkaAdminClient, parts: list[TopicPartition], since: int | None, ends: Offsets
-) -> Offsets:
+def _starts(client: KafkaAdminClient, parts: list[TopicPartition], since: int | None, ends: Offsets) -> Offsets:
     if since is None:
         return _offsets(client, parts, OffsetSpec.EARLIEST)
     found = _offsets(client, parts, since)
@@ -161,14 +151,12 @@ def _poll(client: KafkaConsumer, left: dict[TopicPartition, int]) -> Iterator[Re
         if found or done:
             deadline = time.monotonic() + STALLED_SECONDS
         elif time.monotonic() > deadline:
-            raise Retry(
-                f"reading {_names(left)} has stalled for {STALLED_SECONDS:.0f} seconds before the end"
-            )
+            raise Retry(f"reading {_names(left)} has stalled for {STALLED_SECONDS:.0f} seconds before the end")
 
 
 def _position(client: KafkaConsumer, tp: TopicPartition) -> int:
     # client.position(tp) walks over all partitions each time: a minute where this takes a second.
-    return int(client._subscription.assignment[tp].position.offset)
+    return int(client._subscription.assignment[tp].position.offset)  # noqa: SLF001
 
 
 def _names(left: Iterable[TopicPartition]) -> str:
@@ -177,6 +165,4 @@ def _names(left: Iterable[TopicPartition]) -> str:
 
 def _record(found: ConsumerRecord) -> Record:
     headers = tuple((name, bytes(value or b"")) for name, value in found.headers)
-    return Record(
-        found.topic, found.partition, found.offset, found.timestamp, found.key, found.value, headers
-    )
+    return Record(found.topic, found.partition, found.offset, found.timestamp, found.key, found.value, headers)

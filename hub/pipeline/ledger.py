@@ -21,7 +21,7 @@ from hub.pipeline.reader import Reader, Reading
 from hub.pipeline.recognise import Recognised, recognise
 from hub.pipeline.record_fact import stored_fact
 from hub.pipeline.refuse import Origin, dead_letter, receipt
-from hub.pipeline.route import addressed, entitled
+from hub.pipeline.route import addressed
 from hub.pipeline.rulebook import Rulebook
 
 CASE = "case/"
@@ -112,7 +112,7 @@ class Ledger:
         if of.key_kind == "person":
             status = rules.codecs.status.pack(status_value(key.decode(), after.version, after.facts))
             result.outputs.append(Output("status.person", partition, key, status))
-        receivers = entitled(rules.receivers[of.name], reading.fields)
+        receivers = rules.routes[of.name].entitled(reading.fields)
         headers = outbound_headers(record.headers, event_id, after.version, late)
         result.outputs += addressed(receivers, reading.bodies, key, headers, partition)
         result.left.update((receiver.agency, of.name) for receiver in receivers)

@@ -1,26 +1,28 @@
 """A reader per registered schema: what the steps ask of an event's bytes, and nothing else.
 
-What was written with an older version of a type's schema is read with that version and resolved to
-the catalogue's, so that the steps see one shape per type.
+The way of nearly every event is a function generated from its schema, which walks the bytes once, checks
+them and cuts the projections. What that one does not take goes the careful way: decoded strictly, which
+says what is wrong and where, or written anew in its canonical form and then read as all others are.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import fastavro
 
-from hub.avro.codec import decode, encode
-from hub.avro.records import wire_header, without_logical_types
+from hub.avro.codec import HEADER, decode, encode
+from hub.avro.records import wire_header
+from hub.avro.scanner import ProjectionPlan, Refused, compile_scanner
 from hub.catalogue import EventType, Projection
 
 
 class Reading(NamedTuple):
-    """What was read: the wanted raw fields, the projections' wire bytes, and the canonical body.
+    """What was read: the wanted fields, the projections' wire bytes, and the canonical body as it was written.
 
-    Raw: a date is days since 1970, a timestamp milliseconds, a decimal its unscaled bytes.
+    Fields are raw: a date is days since 1970, a timestamp milliseconds (see `hub.avro.scanner.Scanner`).
     """
 
     fields: Mapping[str, Any]
@@ -42,31 +44,36 @@ class Reader:
         self, of: EventType, written: Mapping[str, Any], wants: Sequence[str], views: Sequence[View] = ()
     ) -> None:
         self.type, self.wants = of, tuple(wants)
-        self._schema = without_logical_types(of.schema)
-        self._written = without_logical_types(written)
-        self._resolve = self._written != self._schema
-        self._views = [
-            (wire_header(v.schema_id), without_logical_types(v.projection.schema), v.projection.mask.masked)
-            for v in views
-        ]
+        self._written, self._older = written, written != of.schema
+        self.scanner = compile_scanner(of.schema, self.wants, [_plan(view) for view in views])
 
     def read(self, value: bytes) -> Reading:
         """Strictly read one value; raises `hub.avro.Invalid` with the place and the reason."""
+        if self._older:
+            return self._carefully(value)
+        try:
+            canonical, *found = self.scanner.scan(value)
+        except Refused:
+            return self._carefully(value)
+        return self._reading(found, value[HEADER:]) if canonical else self._carefully(value)
+
+    def _carefully(self, value: bytes) -> Reading:
+        """What was written with an older version is resolved to the catalogue's; its content stays its own."""
         event = decode(self._written, value)
         body = encode(self._written, event, b"")
-        if self._resolve:
-            event = cast(dict[str, Any], fastavro.schemaless_reader(io.BytesIO(body), self._written, self._schema))
-        bodies = [encode(schema, _seen(event, schema, masked), head) for head, schema, masked in self._views]
-        return Reading({name: event[name] for name in self.wants}, bodies, body)
+        current = self._resolved(body) if self._older else body
+        _, *found = self.scanner.scan(value[:HEADER] + current)
+        return self._reading(found, body)
+
+    def _resolved(self, body: bytes) -> bytes:
+        event = fastavro.schemaless_reader(io.BytesIO(body), dict(self._written), self.type.schema)
+        return encode(self.type.schema, event, b"")  # type: ignore[arg-type]
+
+    def _reading(self, found: list[Any], body: bytes) -> Reading:
+        count = len(self.wants)
+        return Reading(dict(zip(self.wants, found, strict=False)), found[count:], body)
 
 
-def _seen(event: Mapping[str, Any], schema: Mapping[str, Any], masked: frozenset[str]) -> dict[str, Any]:
-    """The event's fields that the projection has; a masked one is `***`, or null where it may be null."""
-    return {
-        field["name"]: _mask(field["type"]) if field["name"] in masked else event[field["name"]]
-        for field in schema["fields"]
-    }
-
-
-def _mask(avro: Any) -> str | None:
-    return None if isinstance(avro, list) and "null" in avro else "***"
+def _plan(view: View) -> ProjectionPlan:
+    mask = view.projection.mask
+    return ProjectionPlan(wire_header(view.schema_id), mask.clear, mask.masked)

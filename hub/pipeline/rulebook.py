@@ -16,6 +16,7 @@ from hub.errors import ConfigError
 from hub.event import SOURCE_PREFIX
 from hub.pipeline.identify import agency_secret
 from hub.pipeline.reader import Reader, View
+from hub.pipeline.route import Receiver, Routes
 from hub.pipeline.rules import Check, Lists, compile_rules, constrained_fields
 
 UNKNOWN = "unknown"
@@ -36,16 +37,6 @@ class SchemaIds(Protocol):
 
     def id_of(self, subject: str, schema: str | None = None) -> int: ...
     def versions(self, subject: str) -> Sequence[Version]: ...
-
-
-class Receiver(NamedTuple):
-    """An agency that may see a type: `when` lets an event through, `body` is the index of its projection."""
-
-    agency: str
-    topic: str
-    secret: bytes
-    when: tuple[tuple[str, frozenset[str]], ...]
-    body: int
 
 
 class Codecs(NamedTuple):
@@ -70,7 +61,7 @@ class Rulebook:
     gate_readers: Mapping[int, Reader]
     ledger_readers: Mapping[int, Reader]
     checks: Mapping[str, Check]
-    receivers: Mapping[str, tuple[Receiver, ...]]
+    routes: Mapping[str, Routes]
     agency_of_topic: Mapping[str, str]
     source_of_agency: Mapping[str, str]
     stream_topics: Mapping[str, str]
@@ -108,8 +99,8 @@ def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partit
         checks={
             name: compile_rules(of.schema, of.identifiers, lists) for name, of in catalogue.types.items()
         },
-        receivers={
-            name: tuple(_receiver(e, views[name], secret) for e in catalogue.entitlements[name])
+        routes={
+            name: Routes(_receiver(e, views[name], secret) for e in catalogue.entitlements[name])
             for name in catalogue.types
         },
         agency_of_topic={f"in.{code}": code for code in catalogue.agencies},

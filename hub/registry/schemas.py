@@ -125,9 +125,7 @@ class Schemas:
     def _delete(self, subject: str, up_to: int) -> None:
         for version, entry in self._subjects.get(subject, {}).items():
             if version <= up_to:
-                self._subjects[subject][version] = Entry(
-                    subject, version, entry.id, entry.schema, deleted=True
-                )
+                self._subjects[subject][version] = Entry(subject, version, entry.id, entry.schema, deleted=True)
 
 
 def _object(data: bytes | None) -> dict[str, Any]:
@@ -139,9 +137,7 @@ def _object(data: bytes | None) -> dict[str, Any]:
 
 def _entry(value: dict[str, Any]) -> Entry:
     try:
-        return Entry(
-            value["subject"], value["version"], value["id"], value["schema"], bool(value.get("deleted"))
-        )
+        return Entry(value["subject"], value["version"], value["id"], value["schema"], bool(value.get("deleted")))
     except KeyError as error:
         raise ValueError(f"a schema without {error}") from error
 

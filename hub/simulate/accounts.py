@@ -192,7 +192,7 @@ class Accounts:
     def _due(self, place: Place, arrival: Arrival, verdict: Verdict) -> Due | None:
         try:
             return self._entitled.due(arrival.headers, arrival.value or b"")
-        except Exception as error:  # noqa: BLE001 - whatever it raises: the hub said that it understood
+        except Exception as error:  # whatever it raises: the hub said that it understood
             self.problem(f"{verdict.name.lower()}, but cannot be read ({type(error).__name__})", place)
             return None
 
@@ -248,7 +248,7 @@ class Accounts:
     def _same(self, value: bytes, due: bytes) -> bool:
         try:
             return digest(self._entitled.normal(value)) == due
-        except Exception:  # noqa: BLE001 - not readable under the schema that it names
+        except Exception:  # not readable under the schema that it names
             return False
 
     def _compare_letter(self, place: Place) -> None:

@@ -147,7 +147,7 @@ class Providers:
         try:
             with consumer(self.connection) as client:
                 self._follow(client)
-        except Exception as error:  # noqa: BLE001 - the report tells; a run goes on without providers
+        except Exception as error:  # the report tells; a run goes on without providers
             self.failure = error
         finally:
             self._ready.set()

@@ -1,8 +1,8 @@
 """The balance of a run, counted from the topics themselves with no code of the pipeline.
 
-    with Balance(connection, catalogue, schemas) as balance:
-        balance.read()          # as often as one likes: it takes in what is new
-        balance.report()
+    balance = Balance(connection, catalogue, schemas)
+    balance.read()          # as often as one likes: it takes in what is new
+    balance.report()
 
 To the record and per agency, in = applied + duplicate + rejected (+ in flight); what was rejected lies in the
 dead-letter queue with its bytes unchanged; what was applied was offered to those entitled, once, with their fields.
@@ -10,10 +10,8 @@ dead-letter queue with its bytes unchanged; what was applied was offered to thos
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Self
-
-from kafka.consumer.fetcher import ConsumerRecord
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from hub.catalogue import Catalogue
 from hub.errors import Code
@@ -29,6 +27,25 @@ CODES = frozenset(code.value for code in Code)
 FINAL = frozenset({"DELIVERED", "FAILED"})
 
 
+class Record(Protocol):
+    """A Kafka record as read; `timestamp` in milliseconds since 1970."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
 class Balance:
     """Follows `in.*`, `receipts.*`, `dlq.*` and `out.*` of every agency from their first records on.
 
@@ -42,34 +59,23 @@ class Balance:
         self.records_read = 0
         self._names: dict[int, str] = {}
         self._following = Following(connection, (f"{kind}.{code}" for code in catalogue.agencies for kind in KINDS))
-        self._takes: dict[str, Callable[[str, ConsumerRecord], None]] = {
+        self._takes: dict[str, Callable[[str, Record], None]] = {
             "in": self._take_input,
             "receipts": self._take_receipt,
             "dlq": self._take_letter,
             "out": self._take_offer,
         }
 
-    def __enter__(self) -> Self:
-        self._following.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._following.close()
-
-    def close(self) -> None:
-        """Let the broker go; what was read stays, and a later `read` goes on from there."""
-        self._following.close()
-
     def read(self) -> int:
         """Take in what is new since the last call; returns the number of records. Raises `Retry` when the broker
-        stops answering: the next call goes on."""
-        count = 0
-        for record in self._following.read():
-            kind, _, agency = record.topic.partition(".")
-            self._takes[kind](agency, record)
-            count += 1
+        stops answering: the next call goes on. Keeps no connection; not for use within an event loop."""
+        count = self._following.read(self._take)
         self.records_read += count
         return count
+
+    def _take(self, record: Record) -> None:
+        kind, _, agency = record.topic.partition(".")
+        self._takes[kind](agency, record)
 
     @property
     def settled(self) -> bool:
@@ -78,21 +84,17 @@ class Balance:
         return self.accounts.open == 0
 
     def report(self, run: Report | None = None) -> dict[str, Any]:
-        """The balance as plain values; with the run's report, outcomes are compared with the plan as well.
-
-        Lets the broker go: its clients must not outlive it, and after a report there is rarely more to read.
-        """
-        self.close()
+        """The balance as plain values; with the run's report, outcomes are compared with the plan as well."""
         return summary(self.accounts, tuple(self._catalogue.agencies), run)
 
-    def _take_input(self, agency: str, record: ConsumerRecord) -> None:
+    def _take_input(self, agency: str, record: Record) -> None:
         headers = {name: value or b"" for name, value in reversed(record.headers)}
         place = Place("in", agency, record.partition, record.offset)
         self.accounts.arrived(place, Arrival(record.timestamp, headers, record.value))
 
-    def _take_receipt(self, agency: str, record: ConsumerRecord) -> None:
-        said = self._entitled.decode(record.value)
-        if self._name_of(record.value) == "hub.DeliveryReceipt":
+    def _take_receipt(self, agency: str, record: Record) -> None:
+        said = self._entitled.decode(record.value or b"")
+        if self._name_of(record.value or b"") == "hub.DeliveryReceipt":
             self._take_delivery(said)
             return
         place = _origin(said)
@@ -112,8 +114,8 @@ class Balance:
             delivered = said["outcome"] == "DELIVERED"
             self.accounts.arrived_at(place, said["event_id"], said["delivered"], delivered)
 
-    def _take_letter(self, agency: str, record: ConsumerRecord) -> None:
-        said = self._entitled.decode(record.value)
+    def _take_letter(self, agency: str, record: Record) -> None:
+        said = self._entitled.decode(record.value or b"")
         place = _origin(said)
         here = f"dlq.{agency}/{record.partition}/{record.offset}"
         if (record.key or b"").decode() != str(place) or place.agency != agency:
@@ -122,7 +124,7 @@ class Balance:
             self.accounts.problem("a dead letter's own headers are not code and step", here)
         self.accounts.buried(place, said["code"], said["value"])
 
-    def _take_offer(self, agency: str, record: ConsumerRecord) -> None:
+    def _take_offer(self, agency: str, record: Record) -> None:
         headers = dict(record.headers)
         place = Place("out", agency, record.partition, record.offset)
         accepted = int(headers.get("hub_accepted") or 0)

@@ -47,9 +47,7 @@ class Form:
 class Desk:
     """Writes events under ids that start with the agency and `tag`; `start` is the run's, in milliseconds."""
 
-    def __init__(
-        self, forms: Mapping[str, Form], population: Population, rng: Random, tag: str, start: int
-    ) -> None:
+    def __init__(self, forms: Mapping[str, Form], population: Population, rng: Random, tag: str, start: int) -> None:
         self.forms, self.population, self.rng, self.tag, self.start = forms, population, rng, tag, start
         self._written: Counter[str] = Counter()
         self._sequences: Counter[tuple[str, str, str]] = Counter()
@@ -62,9 +60,7 @@ class Desk:
         key = subject_key(body[form.type.key_field])
         sequence = self._next_sequence(draft.agency, form.type.stream, key) if counted else None
         headers = attributes(draft.agency, draft.type, event_id, self.now(at), sequence)
-        planned = Planned(
-            at, draft.agency, draft.type, sort, key, headers, form.encode(body)
-        )
+        planned = Planned(at, draft.agency, draft.type, sort, key, headers, form.encode(body))
         return Written(draft, body, planned)
 
     def fill(self, draft: Draft, at: float, mark: str) -> dict[str, Any]:

@@ -70,9 +70,7 @@ class Entitled:
     def __init__(self, catalogue: Catalogue, ids: SchemaIds) -> None:
         self._catalogue, self._ids = catalogue, ids
         self._parsed: dict[int, Parsed] = {}
-        self._current = {
-            name: (ids.id_of(name), _parse(of.schema)) for name, of in catalogue.types.items()
-        }
+        self._current = {name: (ids.id_of(name), _parse(of.schema)) for name, of in catalogue.types.items()}
         self._views: dict[str, list[View]] = {}
         self._shares: dict[str, list[Share]] = {}
         for name, of in catalogue.types.items():

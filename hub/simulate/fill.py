@@ -113,9 +113,7 @@ class _Maker:
         makers = [self.of(branch, field, many) for branch in branches if branch != "null"]
         if "null" not in branches:
             return lambda scene: scene.rng.choice(makers)(scene)
-        return lambda scene: (
-            None if scene.rng.random() < NULL_SHARE else scene.rng.choice(makers)(scene)
-        )
+        return lambda scene: None if scene.rng.random() < NULL_SHARE else scene.rng.choice(makers)(scene)
 
     def _record(self, avro: Mapping[str, Any], many: bool) -> Fill:
         fields = [(field["name"], self.of(field["type"], field, many)) for field in avro["fields"]]

@@ -98,7 +98,9 @@ def _header_invalid(written: Written, bench: Bench) -> Planned | None:
 
 def _wrong_source(written: Written, bench: Bench) -> Planned | None:
     others = [code for code in bench.agencies if code != written.planned.agency]
-    return _with_headers(written, ce_source=(SOURCE_PREFIX + bench.desk.rng.choice(others)).encode()) if others else None
+    if not others:
+        return None
+    return _with_headers(written, ce_source=(SOURCE_PREFIX + bench.desk.rng.choice(others)).encode())
 
 
 def _unauthorised(written: Written, bench: Bench) -> Planned | None:

@@ -1,6 +1,6 @@
-"""Texts that match a pattern of a schema: the small part of regular expressions that schemas use.
+r"""Texts that match a pattern of a schema: the small part of regular expressions that schemas use.
 
-Literals, escapes (`\\d`, `\\+`), classes, groups with alternatives, and the quantifiers ? * + {n} {n,m}.
+Literals, escapes (`\d`, `\+`), classes, groups with alternatives, and the quantifiers ? * + {n} {n,m}.
 """
 
 from __future__ import annotations

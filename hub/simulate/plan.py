@@ -76,9 +76,7 @@ def _wave(rate: float, duration: float | None, shares: Shares) -> _Wave:
     return _Wave(begins, min(shares.bulk_most, int(of * min(shares.bulk, 0.25))), rate * BULK_SPEED)
 
 
-def _bulk(
-    catalogue: Catalogue, forms: Mapping[str, Form], seed: int, start: int, wave: _Wave
-) -> Iterator[Planned]:
+def _bulk(catalogue: Catalogue, forms: Mapping[str, Form], seed: int, start: int, wave: _Wave) -> Iterator[Planned]:
     """One agency brings in its paper files at once."""
     rng, tag = Random(f"bulk {seed}"), f"{run_tag(seed, start)}b"
     # Persons of its own: nobody of the daily stories is in the files.

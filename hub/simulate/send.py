@@ -1,6 +1,8 @@
 """Sends what is planned, when it is planned: open loop, whatever the hub's pace is.
 
     report = run(connection, catalogue, schemas, rate=200, duration=20, seed=1)
+
+A record that cannot be sent is counted, and the run goes on.
 """
 
 from __future__ import annotations
@@ -140,9 +142,7 @@ class Sender:
             self._report.sent[record.agency] += 1
             self._report.sorts[record.sort] += 1
         try:
-            future = self._client.send(
-                f"in.{record.agency}", record.value, record.key, headers=list(record.headers)
-            )
+            future = self._client.send(f"in.{record.agency}", record.value, record.key, headers=list(record.headers))
         except KafkaError as error:
             self._failed(error)
         else:

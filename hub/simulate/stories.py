@@ -78,9 +78,7 @@ def martyr_family(w: World) -> Drafts:
 def _family_member(w: World, member: Person, by: str | None, case: str, day: int) -> Drafts:
     certificate = w.number("SA")
     told: dict[str, Any] = {"martyr_case": case, "effective_from": day, "valid_until": None}
-    yield w.tell(
-        "FamilyMemberRecognised", member, by, certificate_number=certificate, certificate_date=day + 5, **told
-    )
+    yield w.tell("FamilyMemberRecognised", member, by, certificate_number=certificate, certificate_date=day + 5, **told)
     if w.chance(0.2):
         newer = w.number("SA")
         yield w.tell(
@@ -123,7 +121,8 @@ def disability(w: World) -> Drafts:
     if w.chance(0.3):
         yield w.tell(
             "DisabilityReassessed", person, decision_number=w.number("Q"), decision_date=referred + 380,
-            effective_from=referred + 380, valid_until=None, replaced_decision=decision if w.chance(0.3) else None, **_loss(w), **told,
+            replaced_decision=decision if w.chance(0.3) else None, effective_from=referred + 380, valid_until=None,
+            **_loss(w), **told,
         )  # fmt: skip
     if w.chance(0.15):
         yield w.tell("AppealFiled", person, None, w.number("A"), decision_number=decision, filed_on=w.ago(0, 90))

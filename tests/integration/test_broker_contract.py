@@ -43,13 +43,9 @@ async def transact(broker: Connection, tid: str, topic: str, values: Iterable[by
         await (producer.commit_transaction() if commit else producer.abort_transaction())
 
 
-async def consume(
-    broker: Connection, topic: str, count: int, isolation: str = "read_committed"
-) -> list[bytes]:
+async def consume(broker: Connection, topic: str, count: int, isolation: str = "read_committed") -> list[bytes]:
     """What a lane would see: `count` values, and all that comes in a moment more."""
-    consumer = AIOKafkaConsumer(
-        topic, **broker.aiokafka(), auto_offset_reset="earliest", isolation_level=isolation
-    )
+    consumer = AIOKafkaConsumer(topic, **broker.aiokafka(), auto_offset_reset="earliest", isolation_level=isolation)
     async with consumer:
         found: list[bytes] = []
         deadline = time.monotonic() + 10
@@ -152,9 +148,7 @@ def test_a_zombie_is_fenced_and_what_it_wrote_is_gone(broker: Connection, name: 
 
 
 @pytest.mark.parametrize(("commit", "expected"), [(True, 3), (False, None)])
-def test_offsets_ride_in_the_transaction(
-    broker: Connection, name: Name, commit: bool, expected: int | None
-) -> None:
+def test_offsets_ride_in_the_transaction(broker: Connection, name: Name, commit: bool, expected: int | None) -> None:
     source, group = TopicPartition(make_topic(broker, name("source")), 0), name("group")
 
     async def move() -> int | None:

@@ -158,9 +158,7 @@ def kept(connection: Connection) -> list[bytes | None]:
 def write(connection: Connection, value: bytes) -> None:
     with admin(connection) as client:
         if "kept" not in client.list_topics():
-            client.create_topics(
-                {"kept": {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True
-            )
+            client.create_topics({"kept": {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)
     with producer(connection) as sender:
         sender.send("kept", value=value).get(timeout=10)
 
@@ -188,9 +186,7 @@ def test_an_external_broker_is_only_looked_at(embedded: Connection, tmp_path: Pa
     assert address.answers(embedded.bootstrap)
 
 
-def test_an_external_broker_that_is_not_there_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_external_broker_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hub.kafka.clients.CONNECT_MS", 300)
     (port,) = address.free_ports(1)
     where = f"{address.LOOPBACK}:{port}"
@@ -207,7 +203,7 @@ def test_an_unknown_kind_is_answered_with_the_known(tmp_path: Path) -> None:
 
 def test_what_apache_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match="KAFKA_HOME.*kafka_2.13"):
+    with pytest.raises(ConfigError, match=r"KAFKA_HOME.*kafka_2\.13"):
         java.find_jars()
     monkeypatch.delenv("KAFKA_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -229,9 +225,7 @@ def test_a_java_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         java.find_java()
 
 
-def test_a_missing_extra_is_answered_with_how_to_install_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_is_answered_with_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'zefer-hub\[embedded\]'"):
         open_broker("embedded", tmp_path).start()

@@ -61,10 +61,7 @@ def test_the_bytes_are_those_of_confluents_registry(log: Connection) -> None:
     register(log, [("a", A)])
     (record,) = read_all(log, TOPIC)
     assert record.key == b'{"keytype":"SCHEMA","subject":"a","version":1,"magic":1}'
-    assert (
-        record.value
-        == b'{"subject":"a","version":1,"id":1,"schema":"{\\"type\\":\\"int\\"}","deleted":false}'
-    )
+    assert record.value == b'{"subject":"a","version":1,"id":1,"schema":"{\\"type\\":\\"int\\"}","deleted":false}'
 
 
 def test_what_a_confluent_registry_wrote_is_understood(log: Connection) -> None:
@@ -96,9 +93,7 @@ def test_there_is_nothing_without_the_topic(broker: Connection) -> None:
 
 def test_two_registrars_never_give_an_id_twice(log: Connection) -> None:
     def run(subject: str) -> None:
-        pairs = [
-            (f"{subject}{i}", json.dumps({"type": "fixed", "name": subject, "size": i})) for i in range(20)
-        ]
+        pairs = [(f"{subject}{i}", json.dumps({"type": "fixed", "name": subject, "size": i})) for i in range(20)]
         while True:
             try:
                 register(log, pairs)

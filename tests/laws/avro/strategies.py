@@ -121,9 +121,7 @@ def _strings(rule: Mapping[str, Any], codes: Mapping[str, Any]) -> Any:
 
 
 def _texts(longest: int = 200) -> Any:
-    return st.text(max_size=min(longest, 12)) | st.sampled_from(
-        [name for name in NAMES if len(name) <= longest]
-    )
+    return st.text(max_size=min(longest, 12)) | st.sampled_from([name for name in NAMES if len(name) <= longest])
 
 
 # ---- bytes
@@ -176,9 +174,7 @@ def mutant(data: bytes, luck: random.Random) -> bytes:
         elif wound == 3:
             del body[at : at + luck.choice((1, 1, 2, 5))]
         elif wound == 4:
-            body[at : at + 1] = luck.choice(
-                (b"\x80\x00", b"\xff\xff\xff\xff\x0f", b"\xff" * 9 + b"\x01", b"\xc3")
-            )
+            body[at : at + 1] = luck.choice((b"\x80\x00", b"\xff\xff\xff\xff\x0f", b"\xff" * 9 + b"\x01", b"\xc3"))
         else:
             del body[at:]
     return data[:5] + bytes(body)
@@ -205,15 +201,14 @@ class _SchemaMaker:
 
     def record(self, depth: int) -> Any:
         fields = [
-            {"name": f"f{i}", "type": self.any(depth)}
-            for i in range(self.draw(st.integers(1, 8 if depth > 2 else 3)))
+            {"name": f"f{i}", "type": self.any(depth)} for i in range(self.draw(st.integers(1, 8 if depth > 2 else 3)))
         ]
         return {"type": "record", "name": self.name("R"), "fields": fields}
 
     def any(self, depth: int) -> Any:
         kinds = [self.primitive, self.primitive, self.named, self.logical]
         if depth:
-            kinds += [self.array, self.map, self.union, self.union, lambda d: self.record(d)]
+            kinds += [self.array, self.map, self.union, self.union, self.record]
         return self.draw(st.sampled_from(kinds))(depth - 1)
 
     def primitive(self, depth: int) -> Any:

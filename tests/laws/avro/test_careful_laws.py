@@ -132,9 +132,7 @@ def test_random_bytes_raise_nothing_but_invalid(name: str, body: bytes) -> None:
     try:
         decode(SCHEMAS[name], HEADER + body)
     except Invalid as problem:
-        assert (
-            problem.expected and problem.found and problem.__cause__ is None and problem.__context__ is None
-        )
+        assert problem.expected and problem.found and problem.__cause__ is None and problem.__context__ is None
 
 
 JSON = st.recursive(

@@ -55,9 +55,7 @@ def test_wanted_values_are_raw(kind: Any, body: str, value: Any) -> None:
         pytest.param(["string", "string"], "02c3029f", id="one character over two strings"),
         pytest.param(["string", TAGS], "02c3029f00", id="one character over a string and an array's count"),
         pytest.param([TAGS], "0402c3029f00", id="one character over two items"),
-        pytest.param(
-            ["string", "string"], "02c3" + "8001" + "41" * 64, id="one character over a long length"
-        ),
+        pytest.param(["string", "string"], "02c3" + "8001" + "41" * 64, id="one character over a long length"),
         pytest.param(["string", ["null", "string"]], "02c300", id="a character cut off before null"),
         pytest.param(["string"], "0441", id="truncated"),
         pytest.param(["string"], "024141", id="bytes left over"),
@@ -108,9 +106,7 @@ def test_projection_of_blocks_keeps_them() -> None:
     scanner = compile_scanner(EVENT, [], [ProjectionPlan(b"\0\0\0\0\7", frozenset("d"))])
     canonical, body = scanner.scan(data)
     assert not canonical
-    assert decode(of("null", "null", "null", TAGS) | {"fields": [EVENT["fields"][3]]}, body) == {
-        "d": ["x", "y"]
-    }
+    assert decode(of("null", "null", "null", TAGS) | {"fields": [EVENT["fields"][3]]}, body) == {"d": ["x", "y"]}
 
 
 @pytest.mark.parametrize(
