@@ -22,7 +22,7 @@ EVENT_MAX_BYTES = 1 << 20
 
 SOURCE_PREFIX = "urn:az:agency:"
 EVENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-SEQUENCE = re.compile(r"[0-9]{1,18}")
+SEQUENCE = re.compile(rb"[0-9]{1,18}")
 CONTENT_TYPE = b"application/avro"
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import fastavro
 
+from hub.avro.packer import compile_packer
+
 WIRE_HEADER_BYTES = 5
 
 
@@ -35,19 +37,14 @@ def without_logical_types(schema: Any) -> Any:
 class RecordCodec:
     """Packs and unpacks one kind of hub record in the Confluent wire format."""
 
-    __slots__ = ("_header", "_schema", "schema_id")
+    __slots__ = ("_schema", "pack", "schema_id")
 
     def __init__(self, schema_id: int, schema: dict[str, Any]) -> None:
         self.schema_id = schema_id
-        self._header = wire_header(schema_id)
-        self._schema = fastavro.parse_schema(without_logical_types(schema))
-
-    def pack(self, value: dict[str, Any]) -> bytes:
+        plain = without_logical_types(schema)
+        self.pack, _ = compile_packer(plain, wire_header(schema_id))
         """Dictionary of plain values → wire bytes."""
-        buffer = io.BytesIO()
-        buffer.write(self._header)
-        fastavro.schemaless_writer(buffer, self._schema, value)
-        return buffer.getvalue()
+        self._schema = fastavro.parse_schema(plain)
 
     def unpack(self, data: bytes) -> dict[str, Any]:
         """Wire bytes that the hub itself wrote → dictionary. Not for what came from outside: see `careful`."""

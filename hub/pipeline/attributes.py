@@ -14,8 +14,8 @@ from hub.errors import Code
 from hub.event import CONTENT_TYPE, EVENT_ID, SEQUENCE, Headers, Rejection
 
 REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
-OPTIONAL = ("ce_sequence", "ce_correlationid", "ce_causationid")
-CARRIED = frozenset((*REQUIRED, *OPTIONAL))
+LINEAGE = ("ce_correlationid", "ce_causationid")
+CARRIED = frozenset((*REQUIRED, "ce_sequence", *LINEAGE))
 """What goes on with an event; any other inbound header stops at the gate."""
 
 STEP = "unwrap"
@@ -35,44 +35,37 @@ class Attributes(NamedTuple):
 
 def read_attributes(headers: Headers) -> Attributes | Rejection:
     """The attributes, or what is wrong with them. Never quotes a header's value."""
-    named: dict[str, str] = {}
-    for name, value in headers:
-        if name in CARRIED:
-            if name in named:
-                return _invalid(name, "stands once", "it stands twice")
-            try:
-                named[name] = value.decode()
-            except (UnicodeDecodeError, AttributeError):
-                return _invalid(name, "UTF-8 text", "other bytes")
-        elif name == "content-type" and value != CONTENT_TYPE:
-            return _invalid(name, "application/avro", "another content type")
-    return _values(named)
+    named = dict(headers)
+    if len(named) != len(headers):
+        twice = next((name for name in CARRIED if sum(name == other for other, _ in headers) > 1), None)
+        if twice:
+            return _invalid(twice, "stands once", "it stands twice")
+    try:
+        return _values(named)
+    except KeyError as missing:
+        return _invalid(str(missing.args[0]), "a value", "no such header")
+    except (UnicodeDecodeError, AttributeError):
+        return _invalid("ce_*", "UTF-8 text", "other bytes")
 
 
-def _values(named: Mapping[str, str]) -> Attributes | Rejection:
-    for name in REQUIRED:
-        if name not in named:
-            return _invalid(name, "a value", "no such header")
-    if named["ce_specversion"] != "1.0":
+def _values(named: Mapping[str, bytes]) -> Attributes | Rejection:
+    if named["ce_specversion"] != b"1.0":
         return _invalid("ce_specversion", "1.0", "another version")
-    if not EVENT_ID.fullmatch(named["ce_id"]):
-        return _invalid("ce_id", "1 to 64 of A-Z a-z 0-9 . _ : -", f"{len(named['ce_id'])} characters")
-    for name in ("ce_correlationid", "ce_causationid"):
-        if len(named.get(name, "")) > TEXT_MAX:
-            return _invalid(name, f"at most {TEXT_MAX} characters", f"{len(named[name])} characters")
-    time = milliseconds(named["ce_time"])
+    if named.get("content-type", CONTENT_TYPE) != CONTENT_TYPE:
+        return _invalid("content-type", "application/avro", "another content type")
+    event_id, source, kind = named["ce_id"].decode(), named["ce_source"].decode(), named["ce_type"].decode()
+    if not EVENT_ID.fullmatch(event_id):
+        return _invalid("ce_id", "1 to 64 of A-Z a-z 0-9 . _ : -", f"{len(event_id)} characters")
+    time = milliseconds(named["ce_time"].decode())
     if time is None:
         return _invalid("ce_time", "an RFC 3339 time with its offset", "something else")
     sequence = named.get("ce_sequence")
-    if sequence is not None and not (SEQUENCE.fullmatch(sequence) and sequence.isascii()):
-        return _invalid("ce_sequence", "1 to 18 digits", f"{len(sequence)} characters")
-    return Attributes(
-        named["ce_id"],
-        named["ce_source"],
-        named["ce_type"],
-        time,
-        None if sequence is None else int(sequence),
-    )
+    if sequence is not None and not SEQUENCE.fullmatch(sequence):
+        return _invalid("ce_sequence", "1 to 18 digits", f"{len(sequence)} bytes")
+    for name in LINEAGE:
+        if name in named and (len(named[name]) > TEXT_MAX or not named[name].decode()):
+            return _invalid(name, f"1 to {TEXT_MAX} bytes", f"{len(named[name])} bytes")
+    return Attributes(event_id, source, kind, time, None if sequence is None else int(sequence))
 
 
 def milliseconds(text: str) -> int | None:

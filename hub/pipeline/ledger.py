@@ -7,17 +7,17 @@ The state it is given never changes under its hands: what a batch makes of it co
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
 
 from hub.catalogue import EventType
 from hub.errors import Code, Fatal
-from hub.event import CONTENT_TYPE, Headers, Outcome, Output, Record, Rejection, Result, Tally, header
+from hub.event import CONTENT_TYPE, Headers, Outcome, Output, Record, Rejection, Result, Tally
 from hub.pipeline.attributes import Attributes, read_attributes
 from hub.pipeline.fold import status_value
 from hub.pipeline.identify import content, identity
 from hub.pipeline.person import EMPTY, Entry, fact_of, is_late, remember, sequence_gap
-from hub.pipeline.reader import Reader, Reading
+from hub.pipeline.reader import Reading
 from hub.pipeline.recognise import Recognised, recognise
 from hub.pipeline.record_fact import stored_fact
 from hub.pipeline.refuse import Origin, dead_letter, receipt
@@ -26,6 +26,23 @@ from hub.pipeline.rulebook import Rulebook
 
 CASE = "case/"
 """Prefix of a case's state key: whatever a case is numbered, it is never taken for a person."""
+
+CONFLICT = Rejection(
+    Code.IDENTITY_CONFLICT, "recognise", "expected the content first sent under this id, found other content"
+)
+
+
+class Arrived(NamedTuple):
+    """One record that passed the gate, as the ledger needs it; `identity` and `content` are 16-byte digests."""
+
+    record: Record
+    origin: Origin
+    attributes: Attributes
+    type: EventType
+    reading: Reading
+    key: str
+    identity: bytes
+    content: bytes
 
 
 class Ledger:
@@ -39,17 +56,24 @@ class Ledger:
     def __call__(self, state: Mapping[str, Entry], records: Sequence[Record]) -> Result:
         """One batch of records of `events.*` under the state before it → what to write, and the changes."""
         result = Result()
-        draft: MutableMapping[str, Entry] = ChainMap(result.changes, state)  # type: ignore[arg-type]
         for record in records:
-            self._one(draft, record, result)
+            event = self._read(record)
+            entry_key = state_key(event.key, event.type)
+            entry = result.changes.get(entry_key) or state.get(entry_key, EMPTY)
+            match recognise(entry, event.identity, event.content):
+                case Recognised.NEW:
+                    result.changes[entry_key] = self._apply(entry, entry_key, event, result)
+                case Recognised.DUPLICATE:
+                    self._duplicate(event, result)
+                case Recognised.CONFLICT:
+                    self._reject(record, event.attributes, CONFLICT, result)
         return result
 
     def refuse(self, record: Record, rejection: Rejection) -> Result:
         """What is written when the engine refuses a record that the steps could not finish."""
         result = Result()
-        attributes = read_attributes(record.headers)
-        known = attributes if isinstance(attributes, Attributes) else None
-        self._reject(result, record, known, rejection)
+        found = read_attributes(record.headers)
+        self._reject(record, found if isinstance(found, Attributes) else None, rejection, result)
         return result
 
     def restore(self, value: bytes, entries: MutableMapping[str, Entry]) -> None:
@@ -58,100 +82,94 @@ class Ledger:
         key = stored["person_id"]
         entries[key] = remember(entries.get(key, EMPTY), stored)
 
-    def _one(self, draft: MutableMapping[str, Entry], record: Record, result: Result) -> None:
-        attributes, reader, reading = self._read(record)
-        key = (record.key or b"").decode()
-        entry_key = state_key(key, reader.type)
-        entry = draft.get(entry_key, EMPTY)
-        digests = (
-            identity(attributes.source, attributes.id, key),
-            content(attributes.type, attributes.time, attributes.sequence, reading.body),
-        )
-        match recognise(entry, *digests):
-            case Recognised.NEW:
-                draft[entry_key] = self._apply(
-                    entry, record, attributes, reader.type, reading, digests, result
-                )
-            case Recognised.DUPLICATE:
-                self._duplicate(result, record, attributes, digests[0])
-            case Recognised.CONFLICT:
-                detail = "expected the content first sent under this id, found other content"
-                self._reject(
-                    result, record, attributes, Rejection(Code.IDENTITY_CONFLICT, "recognise", detail)
-                )
-
-    def _read(self, record: Record) -> tuple[Attributes, Reader, Reading]:
+    def _read(self, record: Record) -> Arrived:
         attributes = read_attributes(record.headers)
         value = record.value or b""
         reader = self._rules.ledger_readers.get(int.from_bytes(value[1:5], "big"))
         if reader is None or isinstance(attributes, Rejection):
             raise Fatal(f"{record.topic} holds a record that the gate did not write")
-        return attributes, reader, reader.read(value)
+        reading, key = reader.read(value), (record.key or b"").decode()
+        return Arrived(
+            record,
+            origin_of(record),
+            attributes,
+            reader.type,
+            reading,
+            key,
+            identity(attributes.source, attributes.id, key),
+            content(attributes.type, attributes.time, attributes.sequence, reading.body),
+        )
 
-    def _apply(
-        self,
-        entry: Entry,
-        record: Record,
-        attributes: Attributes,
-        of: EventType,
-        reading: Reading,
-        digests: tuple[bytes, bytes],
-        result: Result,
-    ) -> Entry:
-        rules, origin, partition = self._rules, origin_of(record), record.partition
-        key = record.key or b""
+    def _apply(self, entry: Entry, entry_key: str, event: Arrived, result: Result) -> Entry:
         stored = stored_fact(
-            of, attributes, origin.agency, state_key(key.decode(), of), digests, reading.fields
+            event.type,
+            event.attributes,
+            event.origin.agency,
+            entry_key,
+            (event.identity, event.content),
+            event.reading.fields,
         )
-        after = remember(entry, stored)
-        late = is_late(entry, fact_of(stored))
-        gap = sequence_gap(entry, origin.agency, of.stream, attributes.sequence)
-        event_id = digests[0].hex()
-        fact_key = b"%s/%s" % (key, event_id.encode())
-        result.outputs.append(Output("state.ledger", partition, fact_key, rules.codecs.fact.pack(stored)))
-        if of.key_kind == "person":
-            status = rules.codecs.status.pack(status_value(key.decode(), after.version, after.facts))
-            result.outputs.append(Output("status.person", partition, key, status))
-        receivers = rules.routes[of.name].entitled(reading.fields)
-        headers = outbound_headers(record.headers, event_id, after.version, late)
-        result.outputs += addressed(receivers, reading.bodies, key, headers, partition)
-        result.left.update((receiver.agency, of.name) for receiver in receivers)
-        result.outputs.append(
-            receipt(
-                rules.codecs,
-                origin,
-                Outcome.APPLIED,
-                self._clock(),
-                partition,
-                id=attributes.id,
-                event_id=event_id,
-                type=of.name,
-                version=after.version,
-                late=late,
-                sequence_gap=gap,
-            )
-        )
-        result.tally[Tally(origin.agency, of.stream, Outcome.APPLIED)] += 1
+        after, late = remember(entry, stored), is_late(entry, fact_of(stored))
+        self._keep(event, stored, after, result)
+        self._offer(event, after.version, late, result)
+        self._applied(entry, event, after.version, late, result)
         return after
 
-    def _duplicate(self, result: Result, record: Record, attributes: Attributes, seen: bytes) -> None:
-        origin = origin_of(record)
+    def _keep(self, event: Arrived, stored: dict[str, Any], after: Entry, result: Result) -> None:
+        """The fact for the rebuild, and the person's status with it."""
+        codecs, partition = self._rules.codecs, event.record.partition
+        fact_key = f"{event.key}/{event.identity.hex()}".encode()
+        result.outputs.append(Output("state.ledger", partition, fact_key, codecs.fact.pack(stored)))
+        if event.type.key_kind == "person":
+            status = codecs.status.pack(status_value(event.key, after.version, after.facts))
+            result.outputs.append(Output("status.person", partition, event.record.key, status))
+
+    def _offer(self, event: Arrived, version: int, late: bool, result: Result) -> None:
+        """To each entitled agency its projection."""
+        record, name = event.record, event.type.name
+        receivers = self._rules.routes[name].entitled(event.reading.fields)
+        headers = outbound_headers(record.headers, event.identity.hex(), version, late)
+        key = record.key or b""
+        result.outputs += addressed(receivers, event.reading.bodies, key, headers, record.partition)
+        for receiver in receivers:
+            result.left[receiver.agency, name] += 1
+
+    def _applied(self, before: Entry, event: Arrived, version: int, late: bool, result: Result) -> None:
+        origin, attributes, of = event.origin, event.attributes, event.type
         result.outputs.append(
             receipt(
                 self._rules.codecs,
                 origin,
-                Outcome.DUPLICATE,
+                Outcome.APPLIED,
                 self._clock(),
-                record.partition,
+                event.record.partition,
                 id=attributes.id,
-                event_id=seen.hex(),
-                type=attributes.type,
+                event_id=event.identity.hex(),
+                type=of.name,
+                version=version,
+                late=late,
+                sequence_gap=sequence_gap(before, origin.agency, of.stream, attributes.sequence),
             )
         )
-        result.tally[Tally(origin.agency, self._rules.stream_of(attributes.type), Outcome.DUPLICATE)] += 1
+        result.tally[Tally(origin.agency, of.stream, Outcome.APPLIED)] += 1
+
+    def _duplicate(self, event: Arrived, result: Result) -> None:
+        result.outputs.append(
+            receipt(
+                self._rules.codecs,
+                event.origin,
+                Outcome.DUPLICATE,
+                self._clock(),
+                event.record.partition,
+                id=event.attributes.id,
+                event_id=event.identity.hex(),
+                type=event.type.name,
+            )
+        )
+        result.tally[Tally(event.origin.agency, event.type.stream, Outcome.DUPLICATE)] += 1
 
     def _reject(
-        self, result: Result, record: Record, attributes: Attributes | None, rejection: Rejection
+        self, record: Record, attributes: Attributes | None, rejection: Rejection, result: Result
     ) -> None:
         """Towards `dlq.*` without a key: the inbound one is copied nowhere, ours is not the sender's."""
         rules, origin, now = self._rules, origin_of(record), self._clock()
@@ -180,11 +198,12 @@ def state_key(key: str, of: EventType) -> str:
 
 def origin_of(record: Record) -> Origin:
     """Where a record of `events.*` came in; the gate wrote it into the headers."""
-    where, accepted = header(record.headers, "hub_origin"), header(record.headers, "hub_accepted")
-    if where is None or accepted is None:
-        raise Fatal(f"{record.topic} holds a record without its origin")
-    topic, partition, offset = where.decode().split("/")
-    return Origin(topic.removeprefix("in."), topic, int(partition), int(offset), int(accepted))
+    named = dict(record.headers)
+    try:
+        topic, partition, offset = named["hub_origin"].decode().split("/")
+        return Origin(topic[len("in.") :], topic, int(partition), int(offset), int(named["hub_accepted"]))
+    except (KeyError, ValueError) as error:
+        raise Fatal(f"{record.topic} holds a record without its origin") from error
 
 
 def outbound_headers(headers: Headers, event_id: str, version: int, late: bool) -> Headers:

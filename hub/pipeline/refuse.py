@@ -5,16 +5,14 @@ Towards people only the receipt and the envelope's value speak; headers and keys
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.errors import Code
 from hub.event import Headers, Output, Rejection
 from hub.pipeline.rulebook import Codecs
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where in `in.<agency>` a record came in, and when (`accepted`, milliseconds since 1970)."""
 
     agency: str

@@ -7,6 +7,7 @@ with the pipeline that it judges. Every person here is invented.
 from __future__ import annotations
 
 from hub.simulate.planned import Shares
-from hub.simulate.send import Report, run
+from hub.simulate.report import Report
+from hub.simulate.send import run
 
 __all__ = ["Report", "Shares", "run"]

@@ -19,7 +19,7 @@ from hub.kafka.connection import Connection
 from hub.simulate.accounts import Accounts, Arrival, Offer, Place, Verdict
 from hub.simulate.entitled import Entitled, SchemaIds
 from hub.simulate.following import Following
-from hub.simulate.send import Report
+from hub.simulate.report import Report
 from hub.simulate.verdict import summary
 
 KINDS = ("in", "receipts", "dlq", "out")

@@ -10,7 +10,7 @@ from typing import Any
 from hub.event import Outcome
 from hub.simulate.accounts import Accounts
 from hub.simulate.planned import Sort
-from hub.simulate.send import Report
+from hub.simulate.report import Report
 
 SHOWN = 3
 PERCENTILES = (50, 95, 99)
