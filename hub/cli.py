@@ -232,6 +232,30 @@ def schema_show(name: Annotated[str, typer.Argument(help="An event type's full n
     out.print_json(data=catalogue.types[name].schema)
 
 
+@schema_app.command("scanner")
+def schema_scanner(
+    name: Annotated[str, typer.Argument(help="An event type's full name.")],
+    lane: Annotated[str, typer.Option(help="gate or ledger: what is asked of the bytes differs.")] = "ledger",
+) -> None:
+    """The function generated for an event type: checks its bytes, reads fields, cuts the projections."""
+    from rich.syntax import Syntax
+
+    from hub.pipeline.rulebook import compile_rulebook
+
+    catalogue = _catalogue(_settings())
+    if name not in catalogue.types:
+        _fail(f"{name} is no event type; `hub schema list` names them")
+    ids = registry.Schemas()
+    ids.assign(catalogue.schemas())
+    rules = compile_rulebook(catalogue, ids, b"only to read the source", partitions=1)
+    readers = rules.gate_readers if lane == "gate" else rules.ledger_readers
+    source = readers[ids.id_of(name)].scanner.source
+    if out.is_terminal:
+        out.print(Syntax(source, "python"))
+    else:
+        print(source)
+
+
 @dlq_app.command("list")
 def dlq_list(
     agency: Agencies = None,

@@ -11,7 +11,7 @@ dead-letter queue with its bytes unchanged; what was applied was offered to thos
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from hub.catalogue import Catalogue
 from hub.errors import Code
@@ -66,14 +66,21 @@ class Balance:
             "out": self._take_offer,
         }
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is kept open between two reads; for whoever thinks in `with`."""
+
     def read(self) -> int:
         """Take in what is new since the last call; returns the number of records. Raises `Retry` when the broker
         stops answering: the next call goes on. Keeps no connection; not for use within an event loop."""
-        count = self._following.read(self._take)
+        count = self._following.read(self.take)
         self.records_read += count
         return count
 
-    def _take(self, record: Record) -> None:
+    def take(self, record: Record) -> None:
+        """Enter one record of a topic that `read` reads; by hand for one that was read elsewhere."""
         kind, _, agency = record.topic.partition(".")
         self._takes[kind](agency, record)
 

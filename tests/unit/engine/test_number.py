@@ -1,0 +1,330 @@
+"""One partition number on a broker of lists: whatever fails and wherever, each record takes effect once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from aiokafka import TopicPartition
+from aiokafka.errors import ProducerFenced
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from world import Rec
+
+from hub.engine import number as engine
+from hub.engine.number import Number
+from hub.engine.spec import LaneSpec
+from hub.errors import Fatal
+from hub.event import Output, Rejection, Result
+
+TP = TopicPartition("in.a", 1)
+PATIENCE = 10.0
+Fault = str  # "lost": nothing was written; "doubt": written, but the answer did not come; "fenced"
+
+
+@dataclass
+class Broker:
+    """What is durable: inputs, committed outputs, the committed offset; and the faults still to come."""
+
+    inputs: list[Rec]
+    faults: dict[int, Fault] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+    offset: int | None = None
+    first: int = 0
+    commits: int = 0
+    producers: list[Producer] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def commit(self, outputs: Sequence[Output], offset: int) -> None:
+        fault = self.faults.get(self.commits)
+        self.commits += 1
+        if fault in (None, "doubt"):
+            self.outputs += outputs
+            self.offset = offset
+        if fault == "fenced":
+            raise ProducerFenced
+        if fault is not None:
+            raise ConnectionError(fault)
+
+    def rebuilt(self) -> dict[str, int]:
+        """The state as the committed outputs have it."""
+        return {"count": sum(output.topic == "events" for output in self.outputs)}
+
+
+class Producer:
+    """Stands for `Transactions`: a producer that was closed, or has failed, is not used again."""
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self._broker, self.name, self.usable, self.closed = broker, name, False, False
+        broker.producers.append(self)
+
+    async def start(self) -> None:
+        for other in self._broker.producers[:-1]:
+            assert other.closed, "one producer of a number at a time"
+        self.usable = True
+
+    async def commit(self, outputs: Sequence[Output], offsets: Mapping[TopicPartition, int]) -> None:
+        assert self.usable
+        if self._broker.hold is not None:
+            self._broker.held.set()
+            await self._broker.hold.wait()
+        self.usable = False
+        self._broker.commit(list(outputs), offsets[TP])
+        self.usable = True
+
+    async def close(self) -> None:
+        self.usable, self.closed = False, True
+
+
+class Consumer:
+    """As much of aiokafka's as a number touches."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker, self.position, self.paused = broker, -1, True
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TP}
+
+    def pause(self, *_: TopicPartition) -> None:
+        self.paused = True
+
+    def resume(self, *_: TopicPartition) -> None:
+        self.paused = False
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.position = offset
+
+    async def beginning_offsets(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(tps, self._broker.first)
+
+    async def committed(self, tp: TopicPartition) -> int | None:
+        return self._broker.offset
+
+    async def getmany(
+        self, *tps: TopicPartition, timeout_ms: int, max_records: int
+    ) -> dict[TopicPartition, list[Rec]]:
+        await asyncio.sleep(0)
+        assert not self.paused, "nothing is taken before the number is ready"
+        records = self._broker.inputs[self.position : self.position + max_records]
+        self.position += len(records)
+        return {TP: records} if records else {}
+
+
+@dataclass
+class Step:
+    """Numbers the records it has seen, in its state; raises on some, writes too much on others."""
+
+    bad: frozenset[int] = frozenset()
+    large: frozenset[int] = frozenset()
+    cursed: frozenset[int] = frozenset()
+    hopeless: bool = False
+
+    def __call__(self, state: Mapping[str, int], records: Sequence[Rec]) -> Result:
+        result, count = Result(), state["count"]
+        for record in records:
+            if record.offset in self.cursed:
+                raise Fatal("cursed")
+            if record.offset in self.bad:
+                raise ValueError("the value of somebody")
+            count += 1
+            value = b"x" * (engine.RECORD_MAX_BYTES + 1) if record.offset in self.large else record.value
+            result.outputs.append(Output("events", 1, b"%d" % count, value))
+        result.changes["count"] = count
+        return result
+
+    def refuse(self, record: Rec, rejection: Rejection) -> Result:
+        if self.hopeless:
+            raise KeyError("hopeless")
+        return Result(outputs=[Output("dlq", 1, rejection.code.encode(), record.value)])
+
+
+@dataclass
+class Running:
+    broker: Broker
+    consumer: Consumer
+    number: Number
+    fatal: list[BaseException]
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                await asyncio.sleep(0)
+
+    def done(self) -> bool:
+        return self.broker.offset == len(self.broker.inputs)
+
+
+@contextmanager
+def without_kafka(broker: Broker, rebuild: Any = None):
+    async def rebuilt(*_: Any) -> dict[str, int]:
+        return broker.rebuilt()
+
+    async def last_link(_: Any, __: Any, ___: int, writer: str) -> str:
+        return writer
+
+    with (
+        mock.patch.object(engine, "Transactions", lambda _, name, *__: Producer(broker, name)),
+        mock.patch.object(engine, "rebuild", rebuild or rebuilt),
+        mock.patch.object(engine, "last_link", last_link),
+        mock.patch.object(engine, "summarise", lambda _, __, ___, chain, *rest: ([], chain)),
+        mock.patch.multiple(engine, FIRST_WAIT=0.0, LONGEST_WAIT=0.0, FENCED_WAIT=0.0),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def running(
+    broker: Broker, step: Step, batch: int = 7, rebuild: Any = None
+) -> AsyncIterator[Running]:
+    """A number that carries; ended when the `with` ends."""
+    observer = SimpleNamespace(
+        timed=lambda _: nullcontext(),
+        committed=lambda *_: None,
+        restarted=lambda *_: None,
+        position=lambda *_: None,
+    )
+    runtime: Any = SimpleNamespace(
+        hub="test",
+        connection=None,
+        rules=SimpleNamespace(partitions=4, codecs=None),
+        observer=observer,
+        clock=int,
+        batch_records=batch,
+    )
+    spec = LaneSpec("gate", "test.gate", ("in.a",), step, "state", lambda _, __: None)
+    fatal: list[BaseException] = []
+    with without_kafka(broker, rebuild):
+        consumer = Consumer(broker)
+        number = Number(spec, runtime, consumer, 1, [TP], fatal.append)
+        try:
+            yield Running(broker, consumer, number, fatal)
+        finally:
+            await number.end()
+
+
+def records(count: int) -> list[Rec]:
+    return [Rec("in.a", 1, offset, None, b"%d" % offset, ()) for offset in range(count)]
+
+
+def carried(broker: Broker, step: Step, batch: int = 7) -> None:
+    """Run until all inputs are committed."""
+
+    async def run() -> None:
+        async with running(broker, step, batch) as it:
+            await it.until(it.done)
+            assert not it.fatal
+
+    asyncio.run(run())
+
+
+def written(broker: Broker, topic: str) -> list[bytes | None]:
+    return [output.value for output in broker.outputs if output.topic == topic]
+
+
+offsets = st.frozensets(st.integers(0, 29), max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(offsets, offsets, st.integers(1, 12))
+def test_the_records_that_the_step_fails_on_are_refused_and_no_other(
+    bad: frozenset[int], large: frozenset[int], batch: int
+) -> None:
+    broker = Broker(records(30))
+    carried(broker, Step(bad=bad, large=large), batch)
+    refused = sorted(bad | large)
+    assert written(broker, "dlq") == [b"%d" % offset for offset in refused]
+    assert written(broker, "events") == [b"%d" % n for n in range(30) if n not in refused]
+    assert {output.key for output in broker.outputs if output.topic == "dlq"} <= {b"internal"}
+    assert len(broker.producers) == 1, "a bad record is no reason to start again"
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.dictionaries(st.integers(0, 9), st.sampled_from(["lost", "doubt", "fenced"])), st.integers(1, 12))
+def test_a_commit_may_fail_either_way_and_each_record_takes_effect_once(
+    faults: dict[int, Fault], batch: int
+) -> None:
+    broker = Broker(records(30), faults)
+    carried(broker, Step(bad=frozenset({4})), batch)
+    good = [b"%d" % n for n in range(30) if n != 4]
+    assert written(broker, "events") == good, "none lost, none twice, in order"
+    assert written(broker, "dlq") == [b"4"], "an outage sends nothing good to the dead-letter queue"
+    numbered = [output.key for output in broker.outputs if output.topic == "events"]
+    assert numbered == [b"%d" % n for n in range(1, 30)], "state is what was committed, never more"
+    hit = [n for n in faults if n < broker.commits]
+    assert len(broker.producers) == 1 + len(hit), "a producer that failed is not used again"
+    assert {producer.name for producer in broker.producers} == {"test.gate.1"}
+
+
+def test_what_makes_going_on_wrong_is_said_once_and_nothing_is_written_after() -> None:
+    async def run() -> None:
+        async with running(Broker(records(9)), Step(cursed=frozenset({5})), batch=3) as it:
+            await it.until(lambda: bool(it.fatal))
+            assert [str(error) for error in it.fatal] == ["cursed"]
+            assert written(it.broker, "events") == [b"0", b"1", b"2"]
+
+    asyncio.run(run())
+
+
+def test_a_record_that_can_neither_be_carried_nor_refused_is_fatal_and_named() -> None:
+    async def run() -> None:
+        async with running(Broker(records(9)), Step(bad=frozenset({5}), hopeless=True)) as it:
+            await it.until(lambda: bool(it.fatal))
+            assert str(it.fatal[0]) == "in.a/1/5 can neither be carried nor refused: KeyError"
+
+    asyncio.run(run())
+
+
+def test_what_retention_took_away_is_never_jumped_over() -> None:
+    async def run() -> None:
+        async with running(Broker(records(9), offset=2, first=4), Step()) as it:
+            await it.until(lambda: bool(it.fatal))
+            assert isinstance(it.fatal[0], Fatal) and "in.a/1" in str(it.fatal[0])
+            assert it.broker.outputs == [] and not it.number.ready
+
+    asyncio.run(run())
+
+
+def test_a_topic_without_a_committed_offset_is_read_from_its_first_record() -> None:
+    broker = Broker(records(9), first=3)
+    carried(broker, Step())
+    assert written(broker, "events") == [b"%d" % n for n in range(3, 9)]
+
+
+def test_giving_the_number_back_lets_the_batch_in_flight_end() -> None:
+    async def run() -> None:
+        broker = Broker(records(9), hold=asyncio.Event())
+        async with running(broker, Step(), batch=3) as it:
+            await broker.held.wait()
+            ending = asyncio.ensure_future(it.number.end())
+            await asyncio.sleep(0)
+            assert broker.hold is not None and not ending.done()
+            broker.hold.set()
+            await ending
+            assert written(broker, "events") == [b"0", b"1", b"2"] and broker.offset == 3
+            assert all(producer.closed for producer in broker.producers)
+
+    asyncio.run(run())
+
+
+def test_giving_the_number_back_does_not_wait_for_a_start_under_way() -> None:
+    started = asyncio.Event()
+
+    async def never(*_: Any) -> Awaitable[None]:
+        started.set()
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    async def run() -> None:
+        async with running(Broker(records(9)), Step(), rebuild=never) as it:
+            await started.wait()
+            assert not it.number.ready and it.consumer.paused
+            async with asyncio.timeout(1):
+                await it.number.end()
+            assert it.broker.outputs == [] and all(p.closed for p in it.broker.producers)
+
+    asyncio.run(run())
