@@ -41,8 +41,11 @@ app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(connector_app, name="connector")
 
-out = Console()
-err = Console(stderr=True)
+PIPE_COLUMNS = 200
+"""Width of tables where nobody looks at a terminal: wide enough that a line stays a line."""
+
+out = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_COLUMNS)
 
 BrokerOption = Annotated[Kind | None, typer.Option("--broker", help="Which broker; HUB_BROKER.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")]
@@ -101,11 +104,8 @@ def up(broker: BrokerOption = None, data_dir: DataDir = None, partitions: Partit
     settings = _settings(broker=broker, data_dir=data_dir, partitions=partitions)
     stop = _stop_event()
     with running(settings, _catalogue(settings), lambda text: out.print(f"[dim]{text}[/dim]")) as hub:
-        out.print("[bold green]the hub is up[/bold green]; Ctrl-C stops it")
-        out.print(f"  broker     {hub.connection.bootstrap}")
-        out.print(f"  metrics    http://127.0.0.1:{hub.worker.port}/metrics  :{hub.delivery.port}/metrics")
-        out.print(f"  received   {hub.received}/<agency>/")
-        out.print("  publish    hub publish FILE --as AGENCY   (in another terminal, same --data-dir)")
+        for line in _where(hub):
+            out.print(line, soft_wrap=True, highlight=False)
         stop.wait()
 
 
@@ -353,6 +353,17 @@ def connector_run(
 def metrics_command() -> None:
     """Every metric, its labels and what it says."""
     _table(("metric", "labels", "what"), ((m.name, ", ".join(m.labels), m.help) for m in metrics.ALL))
+
+
+def _where(hub: Any) -> Iterable[str]:
+    """What one needs to use a hub that runs."""
+    yield "[bold green]the hub is up[/bold green]; Ctrl-C stops it"
+    yield f"  broker     {hub.connection.bootstrap}"
+    yield f"  worker     http://127.0.0.1:{hub.worker.port}/metrics"
+    yield f"  delivery   http://127.0.0.1:{hub.delivery.port}/metrics"
+    yield f"  received   {hub.received}/<agency>/"
+    yield f"  logs       {hub.logs}"
+    yield "  publish    hub publish FILE --as AGENCY   (in another terminal, with the same --data-dir)"
 
 
 def _settings(**given: Any) -> Settings:

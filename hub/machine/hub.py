@@ -30,6 +30,7 @@ class Hub:
     worker: Child
     delivery: Child
     received: Path
+    logs: Path
     durable: bool
 
 
@@ -75,7 +76,7 @@ def _processes(
         worker.wait_ready(READY_SECONDS)
         delivery.wait_ready(READY_SECONDS)
         announce(data_dir, connection, {"worker": ports[0], "delivery": ports[1]})
-        yield Hub(connection, catalogue, worker, delivery, received, durable)
+        yield Hub(connection, catalogue, worker, delivery, received, data_dir / "logs", durable)
     finally:
         withdraw(data_dir)
         say("stopping")

@@ -20,7 +20,6 @@ from kafka import KafkaConsumer, TopicPartition
 
 from hub.avro.records import WIRE_HEADER_BYTES, without_logical_types
 from hub.catalogue import Catalogue
-from hub.event import SOURCE_PREFIX
 from hub.kafka.clients import consumer
 from hub.kafka.connection import Connection
 from hub.simulate.desk import Form, attributes, subject_key
@@ -162,10 +161,10 @@ class Providers:
             client.seek(part, end)
         self._ready.set()
         while not self._stop.wait(PAUSE_SECONDS):
-            while parts and (found := client.poll(timeout_ms=0, max_records=AT_ONCE)):
+            while parts and not self._stop.is_set() and (found := client.poll(timeout_ms=0, max_records=AT_ONCE)):
                 for received in self._received(found):
-                    self._take(received)
-            self._answer()
+                    self.take(received)
+            self.answer()
 
     def _received(self, polled: Mapping[TopicPartition, Any]) -> Iterator[Received]:
         for part, records in polled.items():
@@ -173,7 +172,8 @@ class Providers:
                 if dict(record.headers).get("ce_type") in (REQUESTED.encode(), COMPLETED.encode()):
                     yield self.receiving.read(part.topic.removeprefix("out."), record.headers, record.value)
 
-    def _take(self, received: Received) -> None:
+    def take(self, received: Received) -> None:
+        """What arrived: a request to answer in a while, or an answer that is back."""
         attributes = received.attributes
         if attributes["ce_type"] == COMPLETED:
             if received.fields.get("centre") == received.agency:
@@ -183,16 +183,12 @@ class Providers:
             wait = 1 + int(attributes["ce_id"][:2], 16) % 5  # of the id: an office is not slower the second time
             self._due.append((self.now() + int(CLOCK_SECONDS * 1000) * wait, received))
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Send the answers that are due."""
         for _ in range(len(self._due)):
             when, received = self._due.popleft()
             if when > self.now():
                 self._due.append((when, received))
-            elif attributes_of_own(received) != received.agency:
+            else:
                 self.send(self.offices.answer(received, self.now()))
                 self.answered += 1
-
-
-def attributes_of_own(received: Received) -> str:
-    """The agency that published what was received."""
-    return received.attributes["ce_source"].removeprefix(SOURCE_PREFIX)

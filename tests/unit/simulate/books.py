@@ -17,7 +17,7 @@ from hub.simulate.plan import plan
 from hub.simulate.planned import Planned
 from hub.simulate.report import Report
 
-SEED, RATE, SECONDS = 11, 150, 10
+SEED, RATE, SECONDS = 11, 50, 10
 Log = list[Rec]
 
 

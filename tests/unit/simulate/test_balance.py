@@ -236,7 +236,9 @@ def test_another_outcome_than_planned(run: Run) -> None:
 @pytest.mark.parametrize("kind", ["in", "receipts", "dlq", "out"])
 def test_problems_name_places_and_nobody(run: Run, kind: str) -> None:
     fins = {
-        body["fin"] for record in run.records if kind_of(record) == "in" and (body := readable(record)) and "fin" in body
+        body["fin"]
+        for record in run.records
+        if kind_of(record) == "in" and (body := readable(record)) and "fin" in body
     }
     assert len(fins) > 100
     told = problems([record for record in run.records if kind_of(record) != kind])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
-from world import NOW, catalogue, schemas
+from world import NOW, catalogue, rules
 
 from hub.avro.codec import Invalid, decode
 from hub.avro.records import without_logical_types
-from hub.catalogue import load
 from hub.event import SOURCE_PREFIX, Outcome
-from hub.pipeline.rules import compile_rules
 from hub.simulate.plan import plan
 from hub.simulate.planned import CODES, DEFAULT_SHARES, MALFORMED, Planned, Shares, Sort
 from tests.unit.simulate.books import ids, planned
@@ -22,7 +21,7 @@ COMPLETED = "az.zefer.service.ServiceCompleted"
 
 @pytest.fixture(scope="module")
 def long() -> list[Planned]:
-    return planned(seed=5, rate=1000, seconds=8)
+    return planned(seed=5, rate=400, seconds=10)
 
 
 def good(records: list[Planned]) -> list[Planned]:
@@ -45,16 +44,16 @@ def test_another_start_gives_other_ids() -> None:
 
 
 def test_it_has_as_many_records_as_said_in_order_of_time(long: list[Planned]) -> None:
-    assert len(long) == 8000
+    assert len(long) == 4000
     times = [record.at for record in long]
     assert times == sorted(times)
-    assert 0 <= times[0] and times[-1] < 8
+    assert times[0] >= 0 and times[-1] < 10
 
 
 def test_every_share_holds(long: list[Planned]) -> None:
     counted, s = Counter(record.sort for record in long), DEFAULT_SHARES
     daily = len(long) - counted[Sort.BULK]
-    assert counted[Sort.BULK] == 8000 * s.bulk
+    assert counted[Sort.BULK] == 4000 * s.bulk
     for sort, share in (
         (Sort.DUPLICATE, s.duplicate),
         (Sort.LATE, s.late),
@@ -64,7 +63,7 @@ def test_every_share_holds(long: list[Planned]) -> None:
         (Sort.WRONG_SOURCE, s.wrong_source),
         (Sort.REQUEST, s.request),
     ):
-        assert counted[sort] == pytest.approx(daily * share, rel=0.35), sort
+        assert counted[sort] == pytest.approx(daily * share, rel=0.5), sort
     assert sum(counted[sort] for sort in MALFORMED) == pytest.approx(daily * s.malformed, rel=0.3)
 
 
@@ -80,14 +79,15 @@ def test_every_way_of_being_wrong_comes_up(long: list[Planned]) -> None:
     assert {record.sort for record in records if record.sort in CODES} >= set(MALFORMED) | {Sort.TOO_LARGE}
 
 
-@pytest.mark.parametrize(("rate", "wave"), [(100, 400), (2000, 5000)])
-def test_the_wave_is_one_agency_s_and_never_too_large(rate: float, wave: int) -> None:
-    records = planned(rate=rate, seconds=20)
+@pytest.mark.parametrize(("most", "wave"), [(5000, 200), (150, 150)])
+def test_the_wave_is_one_agency_s_and_never_too_large(most: int, wave: int) -> None:
+    shares = Shares(bulk=0.9, bulk_most=most)  # a quarter is the most, whatever is asked for
+    records = list(plan(catalogue(), ids(), seed=1, rate=40, duration=20, start=NOW, shares=shares))
     bulk = [record for record in records if record.sort is Sort.BULK]
-    assert len(bulk) == wave <= min(5000, len(records) / 4)
+    assert len(bulk) == wave
     assert len({record.agency for record in bulk}) == 1
     took = bulk[-1].at - bulk[0].at
-    assert len(bulk) / took == pytest.approx(4 * rate, rel=0.1)
+    assert len(bulk) / took == pytest.approx(4 * 40, rel=0.1)
 
 
 def test_a_run_without_end_goes_on() -> None:
@@ -103,30 +103,20 @@ def test_every_type_of_the_catalogue_is_simulated_even_in_a_short_run() -> None:
 
 
 def test_a_type_that_no_story_knows_is_simulated_all_the_same() -> None:
-    shipped = load()
-    of = shipped.types["az.zefer.insurance.CertificateIssued"]
-    schema = {**of.schema, "name": "CertificateWithdrawn"}
-    name = "az.zefer.insurance.CertificateWithdrawn"
-    new = type(of)(**{f: getattr(of, f) for f in of.__slots__} | {"name": name, "schema": schema})
-    publisher = shipped.agencies["dsmf"]
-    able = type(publisher)(
-        **{f: getattr(publisher, f) for f in publisher.__slots__} | {"publishes": publisher.publishes | {name}}
-    )
-    types = {**shipped.types, name: new}
-    extended = type(shipped)(
-        **{f: getattr(shipped, f) for f in shipped.__dataclass_fields__}
-        | {"types": types, "agencies": {**shipped.agencies, "dsmf": able}}
+    shipped = catalogue()
+    of, name = shipped.types["az.zefer.insurance.CertificateIssued"], "az.zefer.insurance.CertificateWithdrawn"
+    new = replace(of, name=name, schema={**of.schema, "name": "CertificateWithdrawn"})
+    fund = shipped.agencies["dsmf"]
+    extended = replace(
+        shipped,
+        types={**shipped.types, name: new},
+        agencies={**shipped.agencies, "dsmf": replace(fund, publishes=fund.publishes | {name})},
     )
     records = plan(extended, {**ids(), name: 999}, seed=1, rate=50, duration=3, start=NOW)
     assert name in {record.type for record in records}
 
 
 def test_every_good_event_decodes_strictly_and_keeps_the_rules(long: list[Planned]) -> None:
-    lists = {
-        "agencies": list(catalogue().agencies),
-        "services": list(catalogue().services),
-        "districts": list(catalogue().districts),
-    }
     for name, records in by_type(good(long)).items():
         of = catalogue().types[name]
         raw = without_logical_types(of.schema)
@@ -135,8 +125,7 @@ def test_every_good_event_decodes_strictly_and_keeps_the_rules(long: list[Planne
             assert catalogue().may_publish(record.agency, name)
             assert dict(record.headers)["ce_source"].decode() == SOURCE_PREFIX + record.agency
             body = decode(raw, record.value)
-            assert body[of.key_field]
-    del lists
+            assert rules().checks[name](body, record.agency) is None
 
 
 def test_what_cannot_be_decoded_is_said_to_be_so(long: list[Planned]) -> None:
@@ -181,7 +170,7 @@ def test_a_conflict_has_the_identity_of_an_event_sent_before_and_says_otherwise(
 
 def test_nobody_s_fin_is_in_a_key_or_a_header_but_where_it_is_the_mistake(long: list[Planned]) -> None:
     fins = {fin for record in good(long) for fin in fins_of(record)}
-    assert len(fins) > 1000
+    assert len(fins) > 500
     for record in long:
         words = b" ".join([record.key, *(value or b"" for _, value in record.headers)]).decode().upper()
         exposed = any(word in fins for word in words.replace("-", " ").split())
@@ -196,6 +185,3 @@ def fins_of(record: Planned) -> list[str]:
 def by_type(records: list[Planned]) -> dict[str, list[Planned]]:
     sorted_ = sorted(records, key=lambda record: record.type)
     return {name: list(group) for name, group in itertools.groupby(sorted_, key=lambda record: record.type)}
-
-
-_ = (compile_rules, schemas)
