@@ -42,14 +42,23 @@ class _App(faust.App):
 def gate_lane(runtime: Runtime) -> LaneSpec:
     """`in.<agency>` of every agency → `events.<stream>`."""
     topics = tuple(sorted(runtime.rules.agency_of_topic))
-    return LaneSpec("gate", f"{runtime.hub}.gate", topics, Gate(runtime.rules, runtime.clock))
+    outputs = (*runtime.rules.stream_topics.values(), *_verdicts(runtime))
+    return LaneSpec("gate", f"{runtime.hub}.gate", topics, outputs, Gate(runtime.rules, runtime.clock))
 
 
 def ledger_lane(runtime: Runtime) -> LaneSpec:
     """`events.<stream>` (not `events.benefit`, which it writes) → status, `out.<agency>`, receipts."""
     topics = tuple(sorted(set(runtime.rules.stream_topics.values()) - {"events.benefit"}))
     ledger = Ledger(runtime.rules, runtime.clock)
-    return LaneSpec("ledger", f"{runtime.hub}.ledger", topics, ledger, "state.ledger", ledger.restore)
+    offers = (f"out.{agency}" for agency in runtime.rules.catalogue.agencies)
+    outputs = (*offers, "state.ledger", "status.person", *_verdicts(runtime))
+    return LaneSpec("ledger", f"{runtime.hub}.ledger", topics, outputs, ledger, "state.ledger", ledger.restore)
+
+
+def _verdicts(runtime: Runtime) -> tuple[str, ...]:
+    """Topics that both lanes write: verdicts, dead letters, summaries."""
+    agencies = runtime.rules.catalogue.agencies
+    return (*(f"{kind}.{agency}" for kind in ("receipts", "dlq") for agency in agencies), "activity", "audit")
 
 
 LANES = {"gate": gate_lane, "ledger": ledger_lane}

@@ -113,13 +113,11 @@ class Number:
         began = time.monotonic()
         transactional_id = f"{runtime.hub}.{spec.name}.{self.number}"
         self._producer = Transactions(
-            runtime.connection, transactional_id, spec.group, runtime.rules.partitions
+            runtime.connection, transactional_id, spec.group, spec.outputs, runtime.rules.partitions
         )
         await self._producer.start()
         self._state = await self._rebuilt()
-        self._chain = await last_link(
-            runtime.connection, runtime.rules.codecs, self.number, self._chain.writer
-        )
+        self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
         await self._seek()
         self._consumer.resume(*self.tps)
         self.ready = True
@@ -147,13 +145,9 @@ class Number:
     async def _carry(self) -> None:
         while not self._stopping.is_set():
             try:
-                taken = await self._consumer.getmany(
-                    *self.tps, timeout_ms=100, max_records=self._runtime.batch_records
-                )
+                taken = await self._consumer.getmany(*self.tps, timeout_ms=100, max_records=self._runtime.batch_records)
             except OffsetOutOfRangeError as error:
-                raise Fatal(
-                    f"{self._spec.name}: retention took records that were not read: {error}"
-                ) from error
+                raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
             except NoOffsetForPartitionError:
                 continue  # said once for a partition whose position had not been set before it was paused
             records = [record for part in taken.values() for record in part]

@@ -54,9 +54,7 @@ class LaneMetrics:
             position = record.offset + 1 if record else stable
             events = max(0, (stable or 0) - (position or 0))
             # A transaction's marker takes an offset and is no event: 1 behind the last record is level.
-            self._lag[spec.group, tp] = (
-                (events, record.timestamp / 1000) if record and events > 1 else (0, 0.0)
-            )
+            self._lag[spec.group, tp] = (events, record.timestamp / 1000) if record and events > 1 else (0, 0.0)
 
     def refresh(self) -> None:
         """Bring the lag gauges up to now: called before a scrape."""

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 REPORT_EVERY = 2.0
 """Seconds between two lines of progress."""
 
+
 async def rebuild(connection: Connection, topic: str, partition: int, restore: Restore) -> dict[str, Any]:
     """Fold one partition of a state topic from its first to its end offset, as it is now."""
     state: dict[str, Any] = {}

@@ -34,7 +34,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class LaneSpec:
-    """A step over partition numbers: of `topics`, in consumer group `group`.
+    """A step over partition numbers: of `topics`, in consumer group `group`, writing to `outputs`.
 
     A step with state keeps it in `state_topic`, from which `restore` takes it back.
     """
@@ -42,6 +42,7 @@ class LaneSpec:
     name: str
     group: str
     topics: tuple[str, ...]
+    outputs: tuple[str, ...]
     step: Step
     state_topic: str | None = None
     restore: Restore | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import aiokafka.producer.sender
@@ -24,8 +24,15 @@ BATCH_BYTES = 1 << 20
 class Transactions:
     """A transactional producer that is used until its first failure, then closed and never again."""
 
-    def __init__(self, connection: Connection, transactional_id: str, group: str, partitions: int) -> None:
-        self._group, self._partitions = group, partitions
+    def __init__(
+        self,
+        connection: Connection,
+        transactional_id: str,
+        group: str,
+        topics: Sequence[str],
+        partitions: int,
+    ) -> None:
+        self._group, self._topics, self._partitions = group, topics, partitions
         self._producer = AIOKafkaProducer(
             **connection.aiokafka(),
             transactional_id=transactional_id,
@@ -39,6 +46,8 @@ class Transactions:
     async def start(self) -> None:
         """InitProducerId: fences a predecessor with the same id and ends the transaction it left open."""
         await self._producer.start()
+        # all at once: looked up one by one, at the first record for each, they would hold up the first transactions
+        await self._producer.client.set_topics(self._topics)
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> None:
         """Returns once the transaction is committed. After any exception its outcome may be either."""

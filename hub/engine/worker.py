@@ -42,7 +42,5 @@ def run_worker(
     port = probe.start(settings.metrics_host, settings.metrics_port)
     log.info("worker", metrics=f"http://{settings.metrics_host}:{port}/metrics", lanes=list(lanes))
     app = build_app(runtime, running, metrics, settings.data_dir)
-    worker = Worker(
-        app, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False
-    )
+    worker = Worker(app, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False)
     worker.execute_from_commandline()

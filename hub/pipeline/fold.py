@@ -57,9 +57,7 @@ def fold(facts: Iterable[Fact]) -> dict[tuple[str, str | None], list[Interval]]:
 
 def _standing(facts: tuple[Fact, ...]) -> list[Fact]:
     """Those not annulled or replaced by another decision of their kind, in order."""
-    voided = {
-        (fact.kind, fact.voids) for fact in facts if fact.voids is not None and fact.voids != fact.document
-    }
+    voided = {(fact.kind, fact.voids) for fact in facts if fact.voids is not None and fact.voids != fact.document}
     return sorted(
         fact
         for fact in facts

@@ -100,9 +100,7 @@ class Gate:
         )
         result.tally[Tally(agency, self._stream(inbound), Outcome.REJECTED, rejection.code)] += 1
         if rejection.code in DENIALS:
-            result.denials.append(
-                Denial(agency, f"publish {known or 'unknown'}", rejection.code, str(origin))
-            )
+            result.denials.append(Denial(agency, f"publish {known or 'unknown'}", rejection.code, str(origin)))
 
     def _stream(self, inbound: Inbound) -> str:
         return self._rules.stream_of(inbound.attributes.type if inbound.attributes else None)

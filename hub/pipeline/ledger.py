@@ -16,7 +16,7 @@ from hub.event import CONTENT_TYPE, Headers, Outcome, Output, Record, Rejection,
 from hub.pipeline.attributes import Attributes, read_attributes
 from hub.pipeline.fold import status_value
 from hub.pipeline.identify import content, identity
-from hub.pipeline.person import EMPTY, Entry, fact_of, is_late, remember, sequence_gap
+from hub.pipeline.person import EMPTY, Entry, is_late, remember, sequence_gap
 from hub.pipeline.reader import Reading
 from hub.pipeline.recognise import Recognised, recognise
 from hub.pipeline.record_fact import stored_fact
@@ -109,7 +109,8 @@ class Ledger:
             (event.identity, event.content),
             event.reading.fields,
         )
-        after, late = remember(entry, stored), is_late(entry, fact_of(stored))
+        after = remember(entry, stored)
+        late = len(after.facts) > len(entry.facts) and is_late(entry, after.facts[-1])
         self._keep(event, stored, after, result)
         self._offer(event, after.version, late, result)
         self._applied(entry, event, after.version, late, result)
@@ -168,9 +169,7 @@ class Ledger:
         )
         result.tally[Tally(event.origin.agency, event.type.stream, Outcome.DUPLICATE)] += 1
 
-    def _reject(
-        self, record: Record, attributes: Attributes | None, rejection: Rejection, result: Result
-    ) -> None:
+    def _reject(self, record: Record, attributes: Attributes | None, rejection: Rejection, result: Result) -> None:
         """Towards `dlq.*` without a key: the inbound one is copied nowhere, ours is not the sender's."""
         rules, origin, now = self._rules, origin_of(record), self._clock()
         received = (None, record.value, [pair for pair in record.headers if not pair[0].startswith("hub_")])

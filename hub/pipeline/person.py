@@ -40,11 +40,9 @@ def content_of(entry: Entry, identity: bytes) -> bytes | None:
     return None
 
 
-def is_late(entry: Entry, fact: Fact | None) -> bool:
+def is_late(entry: Entry, fact: Fact) -> bool:
     """Whether an event effective later, of the same stream, is applied already."""
-    return fact is not None and any(
-        other.effective > fact.effective and other.stream == fact.stream for other in entry.facts
-    )
+    return any(other.effective > fact.effective and other.stream == fact.stream for other in entry.facts)
 
 
 def sequence_gap(entry: Entry, source: str, stream: str, sequence: int | None) -> bool:

@@ -85,9 +85,7 @@ def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partit
     try:
         registered = {name: ids.id_of(name, text) for name, text in texts.items()}
     except KeyError as missing:
-        raise ConfigError(
-            f"a schema is not registered: {missing}; `hub topics apply` registers them"
-        ) from None
+        raise ConfigError(f"a schema is not registered: {missing}; `hub topics apply` registers them") from None
     views = {name: _views(catalogue, name, registered) for name in catalogue.types}
     return Rulebook(
         catalogue=catalogue,
@@ -96,9 +94,7 @@ def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partit
         codecs=_codecs(catalogue, registered),
         gate_readers=_readers(catalogue, ids, gate_wants, lambda _: ()),
         ledger_readers=_readers(catalogue, ids, ledger_wants(catalogue), lambda of: views[of.name]),
-        checks={
-            name: compile_rules(of.schema, of.identifiers, lists) for name, of in catalogue.types.items()
-        },
+        checks={name: compile_rules(of.schema, of.identifiers, lists) for name, of in catalogue.types.items()},
         routes={
             name: Routes(_receiver(e, views[name], secret) for e in catalogue.entitlements[name])
             for name in catalogue.types
@@ -122,9 +118,7 @@ def ledger_wants(catalogue: Catalogue) -> Callable[[EventType], tuple[str, ...]]
     def wants(of: EventType) -> tuple[str, ...]:
         conditions = (name for e in catalogue.entitlements[of.name] for name in e.when)
         rule = of.status
-        status = (
-            (rule.slot, rule.effective, rule.until, rule.document, rule.voids, *rule.carries) if rule else ()
-        )
+        status = (rule.slot, rule.effective, rule.until, rule.document, rule.voids, *rule.carries) if rule else ()
         return _unique((*conditions, *(name for name in status if name)))
 
     return wants

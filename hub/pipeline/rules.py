@@ -44,9 +44,7 @@ def constrained_fields(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the top-level fields that `compile_rules` will look at."""
     ordered = {name for left, _, right in schema.get("rules", ()) for name in (left, right)}
     return tuple(
-        field["name"]
-        for field in schema["fields"]
-        if field["name"] in ordered or _is_constrained(field["type"], field)
+        field["name"] for field in schema["fields"] if field["name"] in ordered or _is_constrained(field["type"], field)
     )
 
 
@@ -103,9 +101,7 @@ def _model(schema: Mapping[str, Any], lists: Lists) -> type[BaseModel]:
         for field in schema["fields"]
         if _is_constrained(field["type"], field)
     }
-    rules = [
-        (left, ORDER[sign], sign, right) for left, sign, right in schema.get("rules", ()) if sign in ORDER
-    ]
+    rules = [(left, ORDER[sign], sign, right) for left, sign, right in schema.get("rules", ()) if sign in ORDER]
     for left, _, _, right in rules:
         fields.setdefault(left, (Any, None))
         fields.setdefault(right, (Any, None))
@@ -141,9 +137,7 @@ def _scalar(kind: str, field: Mapping[str, Any], lists: Lists) -> Any:
         return Literal[tuple(sorted(lists.codes[field["catalogue"]]))]
     if kind == "string":
         pattern = field.get("pattern")
-        limits = StringConstraints(
-            pattern=f"^(?:{pattern})$" if pattern else None, max_length=field.get("maxLength")
-        )
+        limits = StringConstraints(pattern=f"^(?:{pattern})$" if pattern else None, max_length=field.get("maxLength"))
         return Annotated[str, limits]
     if kind in ("int", "long", "float", "double"):
         number = float if kind in ("float", "double") else int
@@ -175,9 +169,7 @@ def _field_names(avro: Any) -> Iterator[str]:
             yield from _field_names(avro.get(key))
 
 
-def _rejection(
-    errors: list[ErrorDetails], identifiers: frozenset[tuple[str, ...]], names: frozenset[str]
-) -> Rejection:
+def _rejection(errors: list[ErrorDetails], identifiers: frozenset[tuple[str, ...]], names: frozenset[str]) -> Rejection:
     """One rejection for all problems: a wrong FİN decides the code, the details tell every place."""
     places = [(_pointer(error, names), error) for error in errors]
     fin = [pointer for pointer, _ in places if _path(pointer) in identifiers]

@@ -35,18 +35,14 @@ def summarise(
 ) -> tuple[list[Output], Chain]:
     """The batch's record for `activity`, its entries for `audit`, and the chain after them."""
     codecs = rules.codecs
-    outputs = [
-        Output("activity", partition, None, _activity(codecs, result, lane, chain, partition, records, now))
-    ]
+    outputs = [Output("activity", partition, None, _activity(codecs, result, lane, chain, partition, records, now))]
     for entry in _entries(rules, result, now):
         value, chain = chain.add(codecs, entry)
         outputs.append(Output("audit", partition, chain.writer.encode(), value))
     return outputs, chain
 
 
-def _activity(
-    codecs: Codecs, result: Result, lane: str, chain: Chain, partition: int, records: int, now: int
-) -> bytes:
+def _activity(codecs: Codecs, result: Result, lane: str, chain: Chain, partition: int, records: int, now: int) -> bytes:
     tallies = [
         {
             "agency": tally.agency,

@@ -44,9 +44,7 @@ clusters = st.builds(Cluster, st.integers(1, 24), st.just(frozenset(TOPICS)))
 
 
 @given(clusters, groups)
-def test_each_number_of_a_shared_topic_has_exactly_one_member(
-    cluster: Cluster, group: dict[str, list[str]]
-) -> None:
+def test_each_number_of_a_shared_topic_has_exactly_one_member(cluster: Cluster, group: dict[str, list[str]]) -> None:
     held = assigned(cluster, group)
     assert set(held) == set(group), "every member is answered, also one that gets nothing"
     given_out = Counter((t, n) for of in held.values() for t, ns in of.items() for n in ns)
@@ -65,9 +63,7 @@ def test_a_number_of_all_topics_is_one_members(cluster: Cluster, group: dict[str
 
 
 @given(clusters, groups)
-def test_members_hold_as_many_numbers_as_each_other_or_one_more(
-    cluster: Cluster, group: dict[str, list[str]]
-) -> None:
+def test_members_hold_as_many_numbers_as_each_other_or_one_more(cluster: Cluster, group: dict[str, list[str]]) -> None:
     counts = [len(numbers(held)) for held in assigned(cluster, group).values()]
     assert max(counts) - min(counts) <= 1
 

@@ -42,9 +42,8 @@ def written(given: Sequence[dict[str, Any]], chain: Chain) -> tuple[list[dict[st
 
 def broken(log: Sequence[dict[str, Any]]) -> int | None:
     """Number of the first entry that does not fit those before it, None where the chain holds."""
-    number, previous = 0, NOTHING
-    for entry in log:
-        number += 1
+    previous = NOTHING
+    for number, entry in enumerate(log, start=1):
         bare = rules().codecs.audit.pack({**entry, "hash": NOTHING})
         if (entry["number"], entry["previous"]) != (number, previous) or sha256(bare).digest() != entry["hash"]:
             return number
