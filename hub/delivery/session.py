@@ -18,6 +18,7 @@ BATCH = 1000
 ALL = 1 << 30  # kafka-python 3.0.12 never returns the rest of a partition taken in part and then paused
 BUSY_POLL_MS = 4  # how late a batch that is done is noticed; doubles up to the next while nothing happens
 IDLE_POLL_MS = 200
+NAP_MS = 20  # how late a record can be seen where nothing else is going on
 COMMIT_MS = 5_000
 REVOKE_SECONDS = 1.0  # blocks the client's heartbeats: far below the session timeout
 
@@ -59,13 +60,23 @@ class Session:
         Raises `KafkaError` where this membership is of no use any more.
         """
         worked = self._commit()
-        polled = self._consumer.poll(self._poll_ms if self._jobs else IDLE_POLL_MS, max_records=ALL)
+        polled = self._poll()
         for partition, records in polled.items():
             self._consumer.pause(partition)
             self._hand_out(partition, records)
         worked = worked or bool(polled)
         self._poll_ms = BUSY_POLL_MS if worked else min(self._poll_ms * 2, IDLE_POLL_MS)
         return worked
+
+    def _poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
+        """What came. A poll with a timeout spins where the broker does not hold an empty fetch: once there are
+        partitions to read, this waits itself."""
+        if not self._consumer.assignment():
+            return self._consumer.poll(IDLE_POLL_MS, max_records=ALL)  # type: ignore[no-any-return]
+        polled = self._consumer.poll(0, max_records=ALL)
+        if not polled:
+            time.sleep((self._poll_ms if self._jobs else NAP_MS) / 1000)
+        return polled  # type: ignore[no-any-return]
 
     def finish(self) -> None:
         """Commit what is done by now and forget the rest."""

@@ -12,12 +12,21 @@ from yarl import URL
 from hub import metrics as m
 from hub.engine.lane import Lane
 from hub.engine.spec import LaneSpec, Runtime
+from hub.kafka.patience import be_patient
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 
 
+AGENTS_FETCH_SECONDS = 0.5
+"""Faust's own wait is 1.5 s; where the broker does not wait, ours decides how busy an idle agent is."""
+
+
 class _CommittedThread(AIOKafkaConsumerThread):
     """Faust reads uncommitted records unless it writes transactions itself; ours are the lanes'."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        be_patient(self._consumer, AGENTS_FETCH_SECONDS)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

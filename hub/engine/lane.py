@@ -13,8 +13,12 @@ from mode import Service
 from hub.engine.assignor import Numbers
 from hub.engine.number import Number
 from hub.engine.spec import LaneSpec, Runtime
+from hub.kafka.patience import be_patient
 
 log = structlog.get_logger(__name__)
+
+FETCH_WAIT_MS = 20
+"""How long a fetch that finds nothing waits; a partition just emptied is asked about again after that."""
 
 
 class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
@@ -45,11 +49,12 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             heartbeat_interval_ms=1_000,
             rebalance_timeout_ms=30_000,
             max_poll_interval_ms=300_000,
-            fetch_max_wait_ms=20,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=30_000,
             partition_assignment_strategy=[Numbers],
         )
         await consumer.start()
+        be_patient(consumer, FETCH_WAIT_MS / 1000)
         consumer.subscribe(topics=list(self.spec.topics), listener=self)
 
     async def on_stop(self) -> None:

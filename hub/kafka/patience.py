@@ -1,0 +1,28 @@
+"""Keeps an idle consumer idle on a broker that answers an empty fetch at once.
+
+Apache Kafka holds a fetch that finds nothing for `fetch.max.wait.ms`; the embedded broker does not, and
+an aiokafka consumer would ask again and again, a whole core's worth. On a broker that waits, this adds nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+
+
+def be_patient(consumer: AIOKafkaConsumer[bytes, bytes], seconds: float) -> None:
+    """After `start`: a fetch that found nothing takes at least `seconds`, whoever does the waiting."""
+    fetcher: Any = consumer._fetcher  # noqa: SLF001 - aiokafka has no hook between two fetches
+    fetch = fetcher._proc_fetch_request  # noqa: SLF001
+
+    async def patiently(assignment: Any, node_id: int, request: Any) -> bool:
+        began = time.monotonic()
+        found: bool = await fetch(assignment, node_id, request)
+        if not found:
+            await asyncio.sleep(max(0.0, seconds - (time.monotonic() - began)))
+        return found
+
+    fetcher._proc_fetch_request = patiently  # noqa: SLF001
