@@ -153,6 +153,9 @@ class FakeConsumer:
     def poll(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, Sequence[Rec]]:
         return self.polls.pop(0) if self.polls else {}
 
+    def assignment(self) -> set[TopicPartition]:
+        return {partition for poll in self.polls for partition in poll}
+
     def pause(self, *partitions: TopicPartition) -> None:
         self.paused.update(partitions)
 
