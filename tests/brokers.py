@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hub.errors import ConfigError
-from hub.kafka.broker import open_broker
+from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 from hub.kafka.java import find_jars, find_java
 

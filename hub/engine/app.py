@@ -16,7 +16,6 @@ from hub.kafka.patience import be_patient
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 
-
 AGENTS_FETCH_SECONDS = 0.5
 """Faust's own wait is 1.5 s; where the broker does not wait, ours decides how busy an idle agent is."""
 

@@ -20,8 +20,8 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
-from hub.engine.spec import LaneSpec, Runtime
 from hub.engine.rebuild import last_link, rebuild
+from hub.engine.spec import LaneSpec, Runtime
 from hub.engine.transaction import Transactions
 from hub.errors import Code, Fatal
 from hub.event import Output, Rejection, Result

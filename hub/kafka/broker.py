@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
-from pathlib import Path
 from types import TracebackType
 
-from hub.errors import ConfigError
 from hub.kafka.connection import Connection
 
 
@@ -48,31 +46,3 @@ class Kind(StrEnum):
     EMBEDDED = "embedded"
     APACHE = "apache"
     EXTERNAL = "external"
-
-
-def open_broker(
-    kind: Kind | str, data_dir: Path, *, port: int | None = None, connection: Connection | None = None
-) -> Broker:
-    """The broker of that kind, not yet started.
-
-    `data_dir` is the run's own (`--data-dir`); `port` asks for that one instead of a free one; `connection` is
-    where an external broker is.
-    """
-    from hub.kafka.apache import Apache  # each knows this module's Broker
-    from hub.kafka.embedded import Embedded
-    from hub.kafka.external import External
-
-    match _kind(kind):
-        case Kind.EMBEDDED:
-            return Embedded(data_dir, port=port)
-        case Kind.APACHE:
-            return Apache(data_dir, port=port)
-        case Kind.EXTERNAL:
-            return External(connection)
-
-
-def _kind(kind: Kind | str) -> Kind:
-    try:
-        return Kind(kind)
-    except ValueError:
-        raise ConfigError(f"broker is {kind!r}, expected one of {', '.join(Kind)}") from None

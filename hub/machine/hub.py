@@ -11,7 +11,8 @@ from hub import registry
 from hub.admin.topics import apply, plan, wanted
 from hub.catalogue import Catalogue
 from hub.kafka.address import free_ports
-from hub.kafka.broker import Kind, open_broker
+from hub.kafka.broker import Kind
+from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 from hub.machine.children import Child
 from hub.machine.running import announce, withdraw

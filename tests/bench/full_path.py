@@ -29,7 +29,7 @@ from hub import registry
 from hub.avro.codec import encode
 from hub.avro.records import wire_header
 from hub.catalogue import Catalogue, load
-from hub.kafka.broker import open_broker
+from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 from hub.machine.children import Child
 from hub.machine.hub import prepare

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
-from chaos.catalogue import Catalogue, Codec, Type
+from chaos.catalogue import Catalogue, Type
 
 FIRST_MS = 1_790_000_000_000
 FIRST_DAY, DAYS = 20_000, 60
@@ -59,13 +59,13 @@ def link(id: str, value: bytes) -> str:
 
 
 class Composer:
-    """`run` sets persons and ids of this run apart from those of others on the same broker."""
+    """`run`, two digits, sets persons and ids of this run apart from those of others on the same broker."""
 
     def __init__(self, catalogue: Catalogue, ids: Mapping[str, int], seed: int, run: str) -> None:
         self._catalogue, self._ids, self._run = catalogue, ids, run
         self._rng = random.Random(f"{seed}/{run}")
-        self._persons = [f"W{run}{self._text('[0-9A-Z]', 6 - len(run))}" for _ in range(4096)]
-        self._persons = list(dict.fromkeys(self._persons))
+        weights = {name: 3 if "status" in of.schema else 1 for name, of in catalogue.types.items()}
+        self._drawn = [of for name, of in catalogue.types.items() for _ in range(weights[name])]
         self._last: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._documents: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._count = 0
@@ -73,7 +73,7 @@ class Composer:
     def compose(self, rate: float, seconds: float) -> Iterator[Send]:
         """Open-loop: `rate` a second whatever comes back."""
         rng, recent, total = self._rng, [], int(rate * seconds)
-        persons = self._persons[: max(20, total // 25)]
+        persons = max(20, total // 25)
         for index in range(total):
             draw, at = rng.random(), index / rate
             if draw < RESENT and recent:
@@ -86,13 +86,13 @@ class Composer:
                 recent = [*recent[-200:], self._good(at, persons, True)]
                 yield recent[-1]
 
-    def _good(self, at: float, persons: list[str], counts: bool) -> Send:
+    def _good(self, at: float, persons: int, counts: bool) -> Send:
         rng = self._rng
-        of = rng.choice([t for t in self._catalogue.types.values() for _ in range(3 if t.schema.get("status") else 1)])
-        agency, number = rng.choice(of.publishers), rng.randrange(len(persons))
+        of = rng.choice(self._drawn)
+        agency, number = rng.choice(of.publishers), rng.randrange(persons)
         if rng.random() < 0.3:
             number //= 10  # some persons are busier than others
-        subject = persons[number] if of.of_person else f"C-{self._run}-{number:05d}"
+        subject = f"W{self._run}{number:04d}" if of.of_person else f"C-{self._run}-{number:04d}"
         key = f"{'p' if of.of_person else 'c'}{number}"
         self._count += 1
         value = self._value(of, agency, subject)
@@ -141,15 +141,12 @@ class Composer:
         if "until" in rule:
             fields[rule["until"]] = rng.choice([None, fields[rule["effective"]] + rng.randrange(1, DAYS)])
         if rule.get("slot") in ("martyr_case", "contract_number"):
-            fields[rule["slot"]] = f"S-{rng.randrange(2)}"
+            fields[rule["slot"]] = f"S-0{rng.randrange(2)}"
         earlier = self._documents[subject, rule["kind"]]
         if "voids" in rule and earlier and rng.random() < 0.5:
             fields[rule["voids"]] = rng.choice(earlier)
         if "document" in rule:
             earlier.append(fields[rule["document"]])
-
-    def _text(self, letter: str, count: int) -> str:
-        return "".join(self._rng.choice([c for c in LETTERS if re.fullmatch(letter, c)]) for _ in range(count))
 
 
 class Filler:

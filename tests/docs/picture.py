@@ -1,6 +1,6 @@
 """Takes the picture of `hub demo` that README shows: a real run on the embedded broker, drawn once in the middle.
 
-    .venv/bin/python tests/docs/picture.py        about a minute; writes deploy/pictures/demo.svg
+.venv/bin/python tests/docs/picture.py        about a minute; writes deploy/pictures/demo.svg
 """
 
 from __future__ import annotations

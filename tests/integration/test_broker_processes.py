@@ -17,7 +17,8 @@ from brokers import require_apache
 from hub.errors import ConfigError
 from hub.kafka import address, java
 from hub.kafka.apache import Apache
-from hub.kafka.broker import Broker, open_broker
+from hub.kafka.broker import Broker
+from hub.kafka.brokers import open_broker
 from hub.kafka.clients import admin, producer
 from hub.kafka.connection import Connection
 from hub.kafka.reading import read_all
@@ -28,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 HUB = """
 import sys
 from pathlib import Path
-from hub.kafka.broker import open_broker
+from hub.kafka.brokers import open_broker
 try:
     with open_broker(sys.argv[1], Path(sys.argv[2])) as connection:
         print(connection.bootstrap, flush=True)

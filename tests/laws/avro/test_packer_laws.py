@@ -8,11 +8,11 @@ import fastavro
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.laws.avro.strategies import values
 from world import catalogue
 
 from hub.avro.packer import compile_packer
 from hub.avro.records import without_logical_types
+from tests.laws.avro.strategies import values
 
 
 @pytest.mark.parametrize("name", sorted(catalogue().records))

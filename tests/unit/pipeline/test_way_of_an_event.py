@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from world import NOW, VETERAN, Memory, catalogue, event, headers, rules, unpack
 
 
