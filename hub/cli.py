@@ -153,9 +153,7 @@ def simulate(
 
 @app.command("publish")
 def publish_command(
-    file: Annotated[
-        Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True)
-    ],
+    file: Annotated[Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True)],
     agency: Annotated[str, typer.Option("--as", help="The agency that publishes.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -304,7 +302,10 @@ def dlq_show(
         print(json.dumps(letter.row(), ensure_ascii=False))
         return
     text = explain(letter.envelope["code"], "az" if language == "az" else "en")
-    _table(("", ""), ((name, str(value)) for name, value in [*letter.row().items(), ("means", text.what), ("fix", text.fix)]))
+    _table(
+        ("", ""),
+        ((name, str(value)) for name, value in [*letter.row().items(), ("means", text.what), ("fix", text.fix)]),
+    )
 
 
 @connector_app.command("list")
@@ -312,9 +313,7 @@ def connector_list() -> None:
     """Connectors that are installed, with their settings."""
     from hub.delivery.connectors import find, names
 
-    rows = (
-        (name, find(name).summary.en, ", ".join(o.name for o in find(name).options())) for name in names()
-    )
+    rows = ((name, find(name).summary.en, ", ".join(o.name for o in find(name).options())) for name in names())
     _table(("connector", "what", "settings"), rows)
 
 
@@ -323,9 +322,7 @@ def connector_run(
     name: Annotated[str, typer.Argument(help="A connector; `hub connector list` names them.")],
     agency: Agencies = None,
     all_agencies: Annotated[bool, typer.Option("--all", help="Every agency of the catalogue.")] = False,
-    values: Annotated[
-        list[str] | None, typer.Option("--set", help="setting=value, or agency.setting=value.")
-    ] = None,
+    values: Annotated[list[str] | None, typer.Option("--set", help="setting=value, or agency.setting=value.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Deliver what agencies are entitled to, through one connector."""
@@ -335,9 +332,7 @@ def connector_run(
 
     settings = _settings(data_dir=data_dir)
     catalogue = _catalogue(settings)
-    chosen = (
-        list(catalogue.agencies) if all_agencies else [dead_letters.known(catalogue, a) for a in agency or ()]
-    )
+    chosen = list(catalogue.agencies) if all_agencies else [dead_letters.known(catalogue, a) for a in agency or ()]
     given = dict(_pair(value) for value in values or ())
     measured = metrics.Metrics()
     measured.build(catalogue.version)

@@ -23,29 +23,19 @@ class Meaning(NamedTuple):
     help: str
 
 
-ACCEPTED = Meaning(
-    "hub_events_accepted", ("agency", "stream"), "Records durable in in.<agency>, taken by the gate"
-)
+ACCEPTED = Meaning("hub_events_accepted", ("agency", "stream"), "Records durable in in.<agency>, taken by the gate")
 REJECTED = Meaning("hub_events_rejected", ("agency", "stream", "code"), "Events refused by gate or ledger")
-DUPLICATE = Meaning(
-    "hub_events_duplicate", ("agency", "stream"), "Events known already, with the same content"
-)
+DUPLICATE = Meaning("hub_events_duplicate", ("agency", "stream"), "Events known already, with the same content")
 APPLIED = Meaning("hub_events_applied", ("agency", "stream"), "Events applied by the ledger, each once")
 DELIVERED = Meaning("hub_delivery", ("agency", "outcome"), "Events handed to receivers, by outcome")
-LATENCY = Meaning(
-    "hub_delivery_latency_seconds", ("agency",), "From accepted to acknowledged by the receiver"
-)
+LATENCY = Meaning("hub_delivery_latency_seconds", ("agency",), "From accepted to acknowledged by the receiver")
 PROCESSING = Meaning("hub_processing_seconds", ("step",), "Time of a batch in a step, or in its commit")
 LAG_EVENTS = Meaning("hub_lag_events", ("group", "topic"), "Records written and not yet taken")
-LAG_SECONDS = Meaning(
-    "hub_lag_seconds", ("group", "topic"), "Age of the oldest record not yet taken; 0 without lag"
-)
+LAG_SECONDS = Meaning("hub_lag_seconds", ("group", "topic"), "Age of the oldest record not yet taken; 0 without lag")
 PARKED = Meaning("hub_parked_events", ("agency", "code"), "Events that wait for a receiver")
 PARKED_OLDEST = Meaning("hub_parked_oldest_seconds", ("agency",), "Age of the oldest event that waits")
 DLQ = Meaning("hub_dlq_events", ("agency", "code"), "Records written to the dead-letter queue")
-CONNECTOR_UP = Meaning(
-    "hub_connector_up", ("connector",), "1 while the connector's process reaches the broker"
-)
+CONNECTOR_UP = Meaning("hub_connector_up", ("connector",), "1 while the connector's process reaches the broker")
 PROGRESS = Meaning(
     "hub_connector_last_progress_timestamp_seconds",
     ("connector",),
@@ -54,9 +44,7 @@ PROGRESS = Meaning(
 LAST_EVENT = Meaning(
     "hub_agency_last_event_timestamp_seconds", ("agency",), "When the agency's last event came in, Unix time"
 )
-RESTARTS = Meaning(
-    "hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew"
-)
+RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew")
 BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 
 COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS)
@@ -73,8 +61,7 @@ class Metrics:
         self._counters = {m: Counter(m.name, m.help, m.labels, registry=self.registry) for m in COUNTERS}
         self._gauges = {m: Gauge(m.name, m.help, m.labels, registry=self.registry) for m in GAUGES}
         self._histograms = {
-            m: Histogram(m.name, m.help, m.labels, buckets=SECONDS, registry=self.registry)
-            for m in HISTOGRAMS
+            m: Histogram(m.name, m.help, m.labels, buckets=SECONDS, registry=self.registry) for m in HISTOGRAMS
         }
         self._build = Info(BUILD.name, BUILD.help, registry=self.registry)
 

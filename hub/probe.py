@@ -36,9 +36,7 @@ class Probe:
         try:
             self._server = make_server(host, port, self._answer, _Threaded, _Quiet)
         except OSError as error:
-            raise ConfigError(
-                f"port {port} on {host} is taken: set HUB_METRICS_PORT to another one"
-            ) from error
+            raise ConfigError(f"port {port} on {host} is taken: set HUB_METRICS_PORT to another one") from error
         threading.Thread(target=self._server.serve_forever, name="probe", daemon=True).start()
         return int(self._server.server_port)
 
@@ -57,9 +55,7 @@ class Probe:
                 return _text(start, "200 OK", "alive")
             case "/readyz":
                 ready = self._ready()
-                return _text(
-                    start, "200 OK" if ready else "503 Service Unavailable", "ready" if ready else "not ready"
-                )
+                return _text(start, "200 OK" if ready else "503 Service Unavailable", "ready" if ready else "not ready")
         return _text(start, "404 Not Found", "/metrics /healthz /readyz")
 
 

@@ -29,12 +29,8 @@ DIGEST_BYTES = 4
 
 
 class FileDropSettings(Settings):
-    directory: Path = Field(
-        description="Folder under which each agency has its own; made when it is missing."
-    )
-    max_events: int = Field(
-        default=10_000, ge=1, description="Most events in one file; a larger batch is cut."
-    )
+    directory: Path = Field(description="Folder under which each agency has its own; made when it is missing.")
+    max_events: int = Field(default=10_000, ge=1, description="Most events in one file; a larger batch is cut.")
 
 
 class FileDrop(Sink):
@@ -66,9 +62,7 @@ class FileDrop(Sink):
         if target.exists():
             if target.read_bytes() == content:
                 return
-            target = target.with_stem(
-                f"{target.stem}-{blake2b(content, digest_size=DIGEST_BYTES).hexdigest()}"
-            )
+            target = target.with_stem(f"{target.stem}-{blake2b(content, digest_size=DIGEST_BYTES).hexdigest()}")
         _write_whole(target, content)
 
     def _name(self, part: Sequence[Delivery]) -> str:

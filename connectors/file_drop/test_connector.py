@@ -103,9 +103,7 @@ def test_stale_temporary_files_go_and_those_of_the_living_stay(tmp_path: Path) -
     assert set(folder.iterdir()) == set(living)
 
 
-def test_a_folder_that_cannot_be_written_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

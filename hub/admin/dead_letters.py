@@ -52,9 +52,7 @@ def find(connection: Connection, catalogue: Catalogue, coordinates: str) -> Dead
     for letter in letters(connection, catalogue, [agency]):
         if letter.coordinates == coordinates:
             return letter
-    raise ConfigError(
-        f"{coordinates} is not in dlq.{agency}; `hub dlq list --agency {agency}` names those that are"
-    )
+    raise ConfigError(f"{coordinates} is not in dlq.{agency}; `hub dlq list --agency {agency}` names those that are")
 
 
 def known(catalogue: Catalogue, agency: str) -> str:

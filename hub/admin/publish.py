@@ -78,10 +78,7 @@ def draft(catalogue: Catalogue, ids: SchemaIds, agency: str, event: Mapping[str,
 def send(connection: Connection, agency: str, drafts: Iterable[Draft]) -> Iterator[tuple[Draft, str]]:
     """Send to `in.<agency>`; yields each with its coordinates once the broker has it."""
     with producer(connection) as client:
-        sent = [
-            (d, client.send(f"in.{agency}", key=d.key, value=d.value, headers=list(d.headers)))
-            for d in drafts
-        ]
+        sent = [(d, client.send(f"in.{agency}", key=d.key, value=d.value, headers=list(d.headers))) for d in drafts]
         for d, future in sent:
             at = future.get(timeout=30)
             yield d, f"{at.topic}/{at.partition}/{at.offset}"

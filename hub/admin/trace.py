@@ -73,9 +73,7 @@ def _offers(
     for record in read_all(connection, out, since=since):
         event_id = (header(record.headers, "ce_id") or b"").decode()
         if event_id in ids:
-            yield Station(
-                record.timestamp, record.coordinates, f"offered to {record.topic.removeprefix('out.')}"
-            )
+            yield Station(record.timestamp, record.coordinates, f"offered to {record.topic.removeprefix('out.')}")
     for record in read_all(connection, [f"receipts.{agency}" for agency in catalogue.agencies], since=since):
         name, value = unpacker.unpack(record.value or b"")
         if name == "hub.DeliveryReceipt" and value["event_id"] in ids:

@@ -58,7 +58,7 @@ def refused(schema: object, file: str) -> list[Problem]:
     """What fastavro, the product's own parser, has against a schema that lint found sound."""
     try:
         fastavro.parse_schema(copy.deepcopy(schema), named_schemas={})  # type: ignore[arg-type]
-    except Exception as error:  # noqa: BLE001 - it raises what it likes, KeyError among it
+    except Exception as error:
         return [Problem(file, 1, f"fastavro refuses it: {error}", "follow the Avro specification")]
     return []
 
@@ -92,9 +92,7 @@ class _Linter:
         elif isinstance(node, dict) and node.get("type") in tuple(_ATTRIBUTES):
             self.complex(node, place, space, level + (node["type"] not in ("enum", "fixed")))
         else:
-            self.wrong(
-                place, "this is no Avro type", "use a primitive, record, enum, fixed, array, map or union"
-            )
+            self.wrong(place, "this is no Avro type", "use a primitive, record, enum, fixed, array, map or union")
 
     def complex(self, node: dict[str, Any], place: Place, space: str, level: int) -> None:
         """Check a record, enum, fixed, array or map."""
@@ -122,9 +120,7 @@ class _Linter:
             self.wrong((*place, "namespace"), "a namespace is names joined by dots", "correct or remove it")
         full = full_name(name, str(node.get("namespace", space)))
         if full in self.named or full in self.open:
-            self.wrong(
-                (*place, "name"), f"{full!r} is defined twice", "refer to it by its name, or rename one"
-            )
+            self.wrong((*place, "name"), f"{full!r} is defined twice", "refer to it by its name, or rename one")
         if not _said(node.get("doc")):
             self.wrong(place, f"{node['type']} {name!r} has no doc", "say in `doc` what it is")
         check = {"record": self._record, "enum": self._enum, "fixed": self._fixed}[node["type"]]
@@ -223,9 +219,7 @@ class _Linter:
                 "a recursive type can kill its reader: use an array of flat records",
             )
         elif full not in self.named:
-            self.wrong(
-                place, f"unknown type {name!r}", "define it where it is first used, or correct the name"
-            )
+            self.wrong(place, f"unknown type {name!r}", "define it where it is first used, or correct the name")
         elif self._deeper(full, space, DEPTH - level):
             self.wrong(place, f"nested deeper than {DEPTH} levels", "flatten the type")
 
@@ -240,20 +234,14 @@ class _Linter:
         )
         if logical is not None and LOGICAL.get(str(logical)) != node["type"]:
             known = ", ".join(f"{name} ({base})" for name, base in LOGICAL.items())
-            self.wrong(
-                (*place, "logicalType"), f"logicalType {logical!r} on {node['type']}", f"use one of {known}"
-            )
+            self.wrong((*place, "logicalType"), f"logicalType {logical!r} on {node['type']}", f"use one of {known}")
         elif decimal and not _is_decimal(node.get("precision"), node.get("scale", 0)):
-            self.wrong(
-                place, "a decimal of no use", f"give 1 ≤ precision ≤ {PRECISION} and 0 ≤ scale ≤ precision"
-            )
+            self.wrong(place, "a decimal of no use", f"give 1 ≤ precision ≤ {PRECISION} and 0 ≤ scale ≤ precision")
 
     def _attributes(self, node: dict[str, Any], place: Place, allowed: frozenset[str], whose: str) -> None:
         for key in node:
             if key not in allowed:
-                self.wrong(
-                    (*place, key), f"unknown key {key!r}", f"a {whose} keys are {', '.join(sorted(allowed))}"
-                )
+                self.wrong((*place, key), f"unknown key {key!r}", f"a {whose} keys are {', '.join(sorted(allowed))}")
 
     def _deeper(self, node: Any, space: str, left: int) -> bool:
         """Whether records, arrays and maps nest deeper than `left` in this type, names followed."""

@@ -47,9 +47,7 @@ class _Row:
     def read(self, assumed: bool) -> Entitlement:
         clear, masked = self._seen("clear"), self._seen("masked")
         for name in sorted(clear & masked):
-            self.row.wrong(
-                f"{name!r} is both clear and masked", "keep one", "masked", self._index("masked", name)
-            )
+            self.row.wrong(f"{name!r} is both clear and masked", "keep one", "masked", self._index("masked", name))
         for name in sorted(masked - clear):
             self._check_mask(name)
         if not clear and not masked and self.row.value.get("clear") in ([], None):
@@ -59,9 +57,7 @@ class _Row:
 
     def _seen(self, key: str) -> frozenset[str]:
         names = self.row.texts(key)
-        return frozenset(
-            n for n in names if self.row.known("field", n, self.fields, key, self._index(key, n))
-        )
+        return frozenset(n for n in names if self.row.known("field", n, self.fields, key, self._index(key, n)))
 
     def _index(self, key: str, name: str) -> int:
         index: int = self.row.value[key].index(name)
@@ -89,9 +85,7 @@ class _Row:
         if seen.base in ("string", "enum") and not seen.nullable:
             return True
         found = f"{seen.base}{' or null' if seen.nullable else ''}"
-        when.wrong(
-            f"`when` on {name!r}, which is {found}", "use a top-level string or enum that is never null", name
-        )
+        when.wrong(f"`when` on {name!r}, which is {found}", "use a top-level string or enum that is never null", name)
         return False
 
     def _values(self, when: Reader, name: str) -> Iterator[str]:
@@ -108,13 +102,9 @@ class _Row:
             elif self._is_value(when, item, listed, name, place):
                 yield item
         if several and not value:
-            when.wrong(
-                f"no value of {name!r} would do", "list at least one, or leave the condition out", name
-            )
+            when.wrong(f"no value of {name!r} would do", "list at least one, or leave the condition out", name)
 
-    def _is_value(
-        self, when: Reader, item: str, listed: str | None, name: str, place: tuple[str | int, ...]
-    ) -> bool:
+    def _is_value(self, when: Reader, item: str, listed: str | None, name: str, place: tuple[str | int, ...]) -> bool:
         if listed:
             what = {"agencies": "agency", "services": "service", "districts": "district"}[listed]
             return when.known(what, item, self.known.lists[listed], *place)

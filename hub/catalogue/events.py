@@ -81,21 +81,15 @@ class _Event:
         space, name = self.schema.get("namespace"), self.schema["name"]
         wanted = f"{NAMESPACE}.{stream.replace('-', '_')}"
         if space != wanted:
-            self.reader.wrong(
-                f"namespace {space!r} is not that of its stream", f"write {wanted!r}", "namespace"
-            )
+            self.reader.wrong(f"namespace {space!r} is not that of its stream", f"write {wanted!r}", "namespace")
         if not self.reader.document.file.endswith(f"/{space}.{name}.avsc"):
-            self.reader.wrong(
-                "the file is not named by the type in it", f"rename it to {space}.{name}.avsc", "name"
-            )
+            self.reader.wrong("the file is not named by the type in it", f"rename it to {space}.{name}.avsc", "name")
         return f"{space}.{name}"
 
     def _retention(self) -> str:
         found = self.reader.text("retention")
         if found and found != FOREVER and not _DURATION.fullmatch(found):
-            self.reader.wrong(
-                f"retention {found!r}", 'write "forever" or a duration like "P75Y"', "retention"
-            )
+            self.reader.wrong(f"retention {found!r}", 'write "forever" or a duration like "P75Y"', "retention")
         return found
 
     def _key(self) -> tuple[KeyKind, str]:
@@ -165,9 +159,7 @@ class _Event:
         left, operator, right = item
         if operator in _LISTED:
             return self._listed_rule(left, operator, right, index)
-        bases = [
-            self._field(self.reader, "rules", name, _ORDERED, "may be null", *place) for name in (left, right)
-        ]
+        bases = [self._field(self.reader, "rules", name, _ORDERED, "may be null", *place) for name in (left, right)]
         if None not in bases and bases[0] != bases[1]:
             message = f"{left!r} is {bases[0]}, {right!r} is {bases[1]}"
             self.reader.wrong(message, "compare fields of one type", *place)
@@ -200,14 +192,10 @@ class _Event:
         seen = self.looks[name]
         if seen.base not in bases:
             wanted = " or ".join(sorted(bases))
-            reader.wrong(
-                f"{key!r} names {name!r}, which is {seen.base}", f"name a field that is {wanted}", *place
-            )
+            reader.wrong(f"{key!r} names {name!r}, which is {seen.base}", f"name a field that is {wanted}", *place)
             return None
         if seen.nullable and need == "never null":
-            reader.wrong(
-                f"{key!r} names {name!r}, which may be null", "name a field that is never null", *place
-            )
+            reader.wrong(f"{key!r} names {name!r}, which may be null", "name a field that is never null", *place)
         return seen.base
 
     def _class(self, name: str) -> str | None:

@@ -35,9 +35,7 @@ def look(node: Any, named: Mapping[str, dict[str, Any]], space: str) -> Look:
     """How a sound type looks; `named` and `space` resolve references."""
     if isinstance(node, list):
         branches = [branch for branch in node if branch not in ("null", {"type": "null"})]
-        inner = (
-            look(branches[0], named, space) if len(branches) == 1 else Look("union" if branches else "null")
-        )
+        inner = look(branches[0], named, space) if len(branches) == 1 else Look("union" if branches else "null")
         return Look(inner.base, len(branches) < len(node), inner.symbols)
     if isinstance(node, str):
         found = named.get(full_name(node, space))
@@ -112,9 +110,7 @@ class _Field:
 
     def wrong(self, message: str, fix: str, *key: str) -> None:
         line = self.document.line((*self.place, *key))
-        self.problems.append(
-            Problem(self.document.file, line, f"field {self.field['name']!r}: {message}", fix)
-        )
+        self.problems.append(Problem(self.document.file, line, f"field {self.field['name']!r}: {message}", fix))
 
     def _classification(self) -> None:
         found = self.field.get("classification")
@@ -128,9 +124,7 @@ class _Field:
         if _FIN_NAME.fullmatch(self.field["name"]) and found in CLASSES and found != "identifier":
             self.wrong(f"a FİN classified {found!r}", "classify it identifier", "classification")
         if found == "identifier" and (not self._is_string() or self.field.get("pattern") != FIN):
-            self.wrong(
-                "an identifier that is no FİN", f'make it a string with "pattern": "{FIN}"', "classification"
-            )
+            self.wrong("an identifier that is no FİN", f'make it a string with "pattern": "{FIN}"', "classification")
 
     def _is_string(self) -> bool:
         return self.field["type"] in ("string", ["null", "string"], ["string", "null"])
@@ -141,13 +135,9 @@ class _Field:
                 self.wrong(f"{key!r} on {self.seen.base}", "only a string takes it: leave it out", key)
         limit = self.field.get("maxLength", 1)
         if not isinstance(limit, int) or limit < 1:
-            self.wrong(
-                "'maxLength' is no number above 0", "give the longest length in characters", "maxLength"
-            )
+            self.wrong("'maxLength' is no number above 0", "give the longest length in characters", "maxLength")
         if not _compiles(self.field.get("pattern", "")):
-            self.wrong(
-                "'pattern' is no regular expression", "correct it; it must match the whole value", "pattern"
-            )
+            self.wrong("'pattern' is no regular expression", "correct it; it must match the whole value", "pattern")
 
     def _numbers(self) -> None:
         bounds = [self.field[key] for key in ("minimum", "maximum") if key in self.field]

@@ -64,9 +64,7 @@ def _agency(row: Reader, types: Collection[str]) -> Agency:
     return Agency(code, known, row.name("name"), frozenset(published), row.flag("assumed"), row.maybe("note"))
 
 
-def read_services(
-    document: Document, agencies: Collection[str], problems: list[Problem]
-) -> dict[str, Service]:
+def read_services(document: Document, agencies: Collection[str], problems: list[Problem]) -> dict[str, Service]:
     """Services of the coordination centres by code; `agencies` are the codes that there are."""
     return _unique("service", ((row, _service(row, agencies)) for row in rows(document, problems)))
 

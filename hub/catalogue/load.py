@@ -69,16 +69,11 @@ def _documents(folder: Path, paths: Iterable[Path], problems: list[Problem]) -> 
 def _misplaced(folder: Path, paths: Mapping[str, list[Path]], found: Mapping[str, Document]) -> list[Problem]:
     """A list that is missing, and files that nothing would ever read."""
     known = {path for inner in paths.values() for path in inner}
-    extra = [
-        p for p in sorted(folder.rglob("*")) if p.is_file() and p not in known and not _is_apart(folder, p)
-    ]
+    extra = [p for p in sorted(folder.rglob("*")) if p.is_file() and p not in known and not _is_apart(folder, p)]
     extra += [path for path in paths["catalogue"] if path.stem not in LISTS]
     missing = [path for name in LISTS if not (path := folder / "catalogue" / f"{name}.yaml").is_file()]
     return [
-        *(
-            Problem(_shown(folder, p), 1, "this file is missing", "write it: the catalogue needs it")
-            for p in missing
-        ),
+        *(Problem(_shown(folder, p), 1, "this file is missing", "write it: the catalogue needs it") for p in missing),
         *(Problem(_shown(folder, p), 1, "nothing reads this file", "move or rename it") for p in extra),
     ]
 
@@ -144,9 +139,7 @@ class _Loading:
         for name, document in self.files.records.items():
             if check_schema(document, self.problems) and name != _full_name(document.value):
                 message = "the file is not named by the type in it"
-                self._reader(document).wrong(
-                    message, f"rename it to {_full_name(document.value)}.avsc", "name"
-                )
+                self._reader(document).wrong(message, f"rename it to {_full_name(document.value)}.avsc", "name")
         return {name: document.value for name, document in self.files.records.items()}
 
     def _entitlements(self, known: entitlements.Known) -> dict[str, tuple[Entitlement, ...]]:
@@ -165,9 +158,7 @@ class _Loading:
                 if seen.setdefault(full, document.file) != document.file:
                     line = document.line((*place, "name"))
                     message = f"{full!r} is also defined in {seen[full]}"
-                    self.problems.append(
-                        Problem(document.file, line, message, "begin its name with its event's")
-                    )
+                    self.problems.append(Problem(document.file, line, message, "begin its name with its event's"))
 
     def _one_slot_per_kind(self, types: Iterable[EventType]) -> None:
         """Parallel statuses of a kind are told apart by all of its types or by none."""

@@ -12,9 +12,7 @@ from hub.catalogue.named import named_types
 _MASKED_DROPS = frozenset({"pattern", "maxLength", "catalogue", "minimum", "maximum", "default"})
 
 
-def project_all(
-    entitlements: Iterable[Entitlement], types: Mapping[str, EventType]
-) -> dict[Mask, Projection]:
+def project_all(entitlements: Iterable[Entitlement], types: Mapping[str, EventType]) -> dict[Mask, Projection]:
     """One projection per distinct mask, in order of (type, digest)."""
     masks = sorted({e.mask for e in entitlements}, key=lambda mask: (mask.type, mask.digest))
     return {mask: project(types[mask.type], mask) for mask in masks}

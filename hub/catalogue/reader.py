@@ -108,9 +108,7 @@ def rows(document: Document, problems: list[Problem]) -> Iterator[Reader]:
     """The mappings of a document that is a list."""
     if not isinstance(document.value, list):
         fix = "write a list: each entry starts with `- `"
-        problems.append(
-            Problem(document.file, 1, f"a list is expected here, found {_kind(document.value)}", fix)
-        )
+        problems.append(Problem(document.file, 1, f"a list is expected here, found {_kind(document.value)}", fix))
         return
     for index in range(len(document.value)):
         yield Reader(document, problems, (index,))
@@ -138,9 +136,5 @@ def _at(value: Any, place: Place) -> Any:
 def _kind(value: object) -> str:
     kinds = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a number"}
     return (
-        "nothing"
-        if value is None
-        else "an empty text"
-        if value == ""
-        else kinds.get(type(value), type(value).__name__)
+        "nothing" if value is None else "an empty text" if value == "" else kinds.get(type(value), type(value).__name__)
     )

@@ -35,9 +35,7 @@ def read(path: Path, file: str, problems: list[Problem]) -> Document | None:
     """The document at `path`, or `None` with what is wrong added to `problems`."""
     try:
         text = path.read_text(encoding="utf-8")
-        return (
-            _read_json(text, file, problems) if path.suffix == ".avsc" else _read_yaml(text, file, problems)
-        )
+        return _read_json(text, file, problems) if path.suffix == ".avsc" else _read_yaml(text, file, problems)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problems.append(Problem(file, line, f"not YAML: {error.problem}", "mend the syntax on this line"))
@@ -57,7 +55,8 @@ def _read_json(text: str, file: str, problems: list[Problem]) -> Document:
 def _read_yaml(text: str, file: str, problems: list[Problem]) -> Document:
     node = yaml.compose(text, Loader=Loader)
     lines = _Lines(file, problems).of(node)
-    return Document(file, yaml.load(text, Loader=Loader) if node is not None else None, lines)
+    value = yaml.load(text, Loader=Loader) if node is not None else None  # noqa: S506 - a safe loader, in C
+    return Document(file, value, lines)
 
 
 class _Lines:
@@ -76,9 +75,7 @@ class _Lines:
     def _walk(self, node: yaml.Node, place: Place, line: int) -> None:
         self.lines[place] = line
         if id(node) in self.seen:
-            self._wrong(
-                line, "an alias (*name) of another part", "write the part out: files here are read alone"
-            )
+            self._wrong(line, "an alias (*name) of another part", "write the part out: files here are read alone")
             return
         self.seen.add(id(node))
         if isinstance(node, yaml.MappingNode):

@@ -18,9 +18,7 @@ ACKNOWLEDGED_SECONDS = 30.0
 class Receipts:
     """Used by all receivers' threads. A producer that failed once is closed and never used again."""
 
-    def __init__(
-        self, connector: str, make: Callable[[], KafkaProducer], codec: Callable[[], RecordCodec]
-    ) -> None:
+    def __init__(self, connector: str, make: Callable[[], KafkaProducer], codec: Callable[[], RecordCodec]) -> None:
         self._connector = connector
         self._make = make
         self._codec = codec

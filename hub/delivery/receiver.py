@@ -148,7 +148,7 @@ class Receiver:
             self._park(job, park.code)
         except Retry as retry:
             self._hold(job, Attempt.RETRY, retry, retry.after)
-        except BaseException as error:  # noqa: BLE001 - a thread that ends would hold its agency silently
+        except BaseException as error:
             self._hold(job, Attempt.ERROR, error, None)
             if job.taken_at is None:
                 self._close_sink()
@@ -231,5 +231,5 @@ class Receiver:
         if sink is not None:
             try:
                 sink.close()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next sink opens
+            except Exception as error:
                 self._context.log.failed("the sink failed to close", error)

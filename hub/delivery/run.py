@@ -58,9 +58,7 @@ def run(
     receivers = {
         f"out.{agency}": Receiver(
             partial(connector.sink, configured[agency]),
-            Context(
-                agency, data_dir / "connectors" / name / agency, Log(connector=name, agency=agency), clock
-            ),
+            Context(agency, data_dir / "connectors" / name / agency, Log(connector=name, agency=agency), clock),
             work,
         )
         for agency in agencies

@@ -100,9 +100,7 @@ class Session:
         for receiver in self._receivers.values():
             receiver.settle(partitions, until)
         self._collect()
-        offsets = {
-            partition: self._offsets[partition] for partition in partitions if partition in self._offsets
-        }
+        offsets = {partition: self._offsets[partition] for partition in partitions if partition in self._offsets}
         self.forget(partitions)
         return offsets
 
@@ -113,9 +111,7 @@ class Session:
             if offsets:
                 await self._consumer.commit_async(offsets)
         except KafkaError as error:
-            self._log.failed(
-                "not committed when handed back, comes again elsewhere", error, partitions=len(offsets)
-            )
+            self._log.failed("not committed when handed back, comes again elsewhere", error, partitions=len(offsets))
 
     def _hand_out(self, partition: TopicPartition, records: Sequence[Record]) -> None:
         job = self._jobs[partition] = Job(partition, records[:BATCH])

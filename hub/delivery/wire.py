@@ -50,9 +50,7 @@ class Wire:
     @contextmanager
     def consumer(self) -> Iterator[KafkaConsumer]:
         """Leaves the group at the end, within seconds even where the broker is away."""
-        consumer = KafkaConsumer(
-            **consumer_settings(self._connection, self._group, "read_committed") | CONSUMER
-        )
+        consumer = KafkaConsumer(**consumer_settings(self._connection, self._group, "read_committed") | CONSUMER)
         try:
             yield consumer
         finally:

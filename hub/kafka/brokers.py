@@ -20,7 +20,6 @@ def open_broker(
     `data_dir` is the run's own (`--data-dir`); `port` asks for that one instead of a free one; `connection` is
     where an external broker is.
     """
-
     match _kind(kind):
         case Kind.EMBEDDED:
             return Embedded(data_dir, port=port)

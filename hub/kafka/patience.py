@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaConsumer
 
 def be_patient(consumer: AIOKafkaConsumer[bytes, bytes], seconds: float) -> None:
     """After `start`: a fetch that found nothing takes at least `seconds`, whoever does the waiting."""
-    fetcher: Any = consumer._fetcher  # noqa: SLF001 - aiokafka has no hook between two fetches
-    fetch = fetcher._proc_fetch_request  # noqa: SLF001
+    fetcher: Any = consumer._fetcher
+    fetch = fetcher._proc_fetch_request
 
     async def patiently(assignment: Any, node_id: int, request: Any) -> bool:
         began = time.monotonic()
@@ -25,4 +25,4 @@ def be_patient(consumer: AIOKafkaConsumer[bytes, bytes], seconds: float) -> None
             await asyncio.sleep(max(0.0, seconds - (time.monotonic() - began)))
         return found
 
-    fetcher._proc_fetch_request = patiently  # noqa: SLF001
+    fetcher._proc_fetch_request = patiently

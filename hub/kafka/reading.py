@@ -156,7 +156,7 @@ def _poll(client: KafkaConsumer, left: dict[TopicPartition, int]) -> Iterator[Re
 
 def _position(client: KafkaConsumer, tp: TopicPartition) -> int:
     # client.position(tp) walks over all partitions each time: a minute where this takes a second.
-    return int(client._subscription.assignment[tp].position.offset)  # noqa: SLF001
+    return int(client._subscription.assignment[tp].position.offset)
 
 
 def _names(left: Iterable[TopicPartition]) -> str:

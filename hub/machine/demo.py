@@ -42,9 +42,7 @@ class Viewer(Protocol):
     def show(self, hub: Hub, phase: str) -> None: ...
 
 
-def run_demo(
-    settings: Settings, catalogue: Catalogue, load: Load, console: Console, *, live: bool
-) -> dict[str, Any]:
+def run_demo(settings: Settings, catalogue: Catalogue, load: Load, console: Console, *, live: bool) -> dict[str, Any]:
     """Run it, let it drain, and return the account of CONTRACT's `hub demo --json`."""
     say: Callable[[str], None] = lambda text: console.print(f"[dim]{text}[/dim]", highlight=False)  # noqa: E731
     with running(settings, catalogue, say) as hub:

@@ -62,9 +62,7 @@ class Page:
             state.append(f"   restarts {self.restarts}", style="red")
         if self._duration is None:
             return Group(line, state)
-        bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=40), TextColumn("{task.percentage:.0f} %")
-        )
+        bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=40), TextColumn("{task.percentage:.0f} %"))
         bar.add_task("time", total=self._duration, completed=int(min(now - self._began, self._duration)))
         return Group(line, state, bar)
 
@@ -110,9 +108,7 @@ class Page:
         (first, old), (last, new) = self._history[0], self._history[-1]
         if last <= first:
             return 0.0
-        return max(
-            0.0, (_total(getattr(new, what), agency) - _total(getattr(old, what), agency)) / (last - first)
-        )
+        return max(0.0, (_total(getattr(new, what), agency) - _total(getattr(old, what), agency)) / (last - first))
 
 
 def _total(counts: Mapping[str, float], agency: str | None) -> float:

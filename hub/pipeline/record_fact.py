@@ -28,7 +28,7 @@ def stored_fact(
     digests: tuple[bytes, bytes],
     fields: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """`key` is the state key, `digests` are identity and content; `fields` the raw body fields that the status rule names."""
+    """`key` is the state key, `digests` identity and content, `fields` the raw ones that the status rule names."""
     identity, content = digests
     return {
         "person_id": key,

@@ -73,9 +73,7 @@ class Connector(Generic[S]):
 
     def problems(self) -> Sequence[str]:
         """What is wrong with the manifest itself, one sentence each; empty when nothing is."""
-        found = [
-            f"summary in {language} is empty" for language, text in self.summary._asdict().items() if not text
-        ]
+        found = [f"summary in {language} is empty" for language, text in self.summary._asdict().items() if not text]
         for option in self.options():
             if not option.doc:
                 found.append(f"setting {option.name} has no description")

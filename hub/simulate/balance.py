@@ -11,12 +11,13 @@ dead-letter queue with its bytes unchanged; what was applied was offered to thos
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from hub.catalogue import Catalogue
 from hub.errors import Code
+from hub.event import Record
 from hub.kafka.connection import Connection
 from hub.simulate.accounts import Accounts
 from hub.simulate.entitled import Entitled, SchemaIds
@@ -28,25 +29,6 @@ from hub.simulate.verdict import summary
 KINDS = ("in", "receipts", "dlq", "out")
 CODES = frozenset(code.value for code in Code)
 FINAL = frozenset({"DELIVERED", "FAILED"})
-
-
-class Record(Protocol):
-    """A Kafka record as read; `timestamp` in milliseconds since 1970."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Balance:

@@ -84,11 +84,16 @@ class Codec:
 
 
 def read(folder: Path = SCHEMAS) -> Catalogue:
-    lists = {name: yaml.safe_load((folder / "catalogue" / f"{name}.yaml").read_text()) for name in ("agencies", "services")}
+    lists = {
+        name: yaml.safe_load((folder / "catalogue" / f"{name}.yaml").read_text()) for name in ("agencies", "services")
+    }
     districts = yaml.safe_load((folder / "catalogue" / "catalogue.yaml").read_text())["districts"]
     agencies = tuple(agency["code"] for agency in lists["agencies"])
     providers = {service["code"]: tuple(service["providers"]) for service in lists["services"]}
-    seen = {path.stem: yaml.safe_load(path.read_text())["receives"] for path in sorted((folder / "catalogue/entitlements").glob("*.yaml"))}
+    seen = {
+        path.stem: yaml.safe_load(path.read_text())["receives"]
+        for path in sorted((folder / "catalogue/entitlements").glob("*.yaml"))
+    }
     types = {}
     for path in sorted((folder / "events").glob("*.avsc")):
         name = path.stem
@@ -101,7 +106,9 @@ def read(folder: Path = SCHEMAS) -> Catalogue:
 
 def _entitlement(agency: str, row: dict[str, Any]) -> Entitlement:
     when = {
-        field: frozenset(agency if value == "self" else value for value in (values if isinstance(values, list) else [values]))
+        field: frozenset(
+            agency if value == "self" else value for value in (values if isinstance(values, list) else [values])
+        )
         for field, values in row.get("when", {}).items()
     }
     return Entitlement(agency, when, frozenset(row["clear"]), frozenset(row.get("masked", ())))

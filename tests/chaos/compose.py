@@ -45,7 +45,13 @@ class Send:
 
     def headers(self) -> list[tuple[str, bytes]]:
         when = datetime.fromtimestamp(self.time / 1000, UTC).isoformat(timespec="milliseconds")
-        found = {"specversion": "1.0", "id": self.id, "source": f"urn:az:agency:{self.agency}", "type": self.type, "time": when}
+        found = {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": f"urn:az:agency:{self.agency}",
+            "type": self.type,
+            "time": when,
+        }
         if self.sequence is not None:
             found["sequence"] = str(self.sequence)
         if self.chain:

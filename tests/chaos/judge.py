@@ -94,12 +94,16 @@ class Input:
 class Judge:
     """`seen` are the coordinates that had a verdict in time; None where nobody watched."""
 
-    def __init__(self, catalogue: Catalogue, registry: Registry, history: History, topics: Topics, seen: set[str] | None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, registry: Registry, history: History, topics: Topics, seen: set[str] | None
+    ) -> None:
         self._catalogue, self._registry, self._history, self._topics = catalogue, registry, history, topics
         self.found: dict[str, list[str]] = {name: [] for name in VERDICTS}
         self._unseen = history.acknowledged - seen if seen is not None else set()
         self.inputs = self._inputs()
-        self._good: dict[tuple[str, str], list[Input]] = defaultdict(list)  # (agency, id) → its records, first one first
+        self._good: dict[tuple[str, str], list[Input]] = defaultdict(
+            list
+        )  # (agency, id) → its records, first one first
         for each in self.inputs.values():
             if each.send.expect == "applied":
                 self._good[each.send.agency, each.send.id].append(each)
@@ -156,7 +160,9 @@ class Judge:
         for records in self._good.values():
             chains[records[0].chain].append(records[0])
         for chain in chains.values():
-            chain.sort(key=lambda i: (i.rec.partition, i.rec.offset) if any(i.unsure for i in chain) else i.send.sequence)
+            chain.sort(
+                key=lambda i: (i.rec.partition, i.rec.offset) if any(i.unsure for i in chain) else i.send.sequence
+            )
         return chains
 
     def _receipts(self) -> None:
@@ -333,7 +339,9 @@ class Judge:
             self._say("over_delivery", f"{rec.at}: shows what {rec.topic} may not see")
         elif fields != wanted:
             self._say("corrupt", f"{rec.at}: other values than {each.rec.at}")
-        receipts = [receipt for other in self._good[each.send.agency, each.send.id] for receipt in other.said("APPLIED")]
+        receipts = [
+            receipt for other in self._good[each.send.agency, each.send.id] for receipt in other.said("APPLIED")
+        ]
         marks = {(r["event_id"], str(r["version"]), "true" if r["late"] else None) for r in receipts}
         named = rec.named
         if (named.get("ce_id"), named.get("ce_statusversion"), named.get("ce_late")) not in marks:
@@ -374,7 +382,10 @@ class Judge:
 
     def _spoken(self) -> None:
         """No canary and no FİN in a key or header that the hub writes, nor in a receipt."""
-        fins = {s.encode() for s in (each.subject for records in self._good.values() for each in records if each.type.of_person)}
+        fins = {
+            s.encode()
+            for s in (each.subject for records in self._good.values() for each in records if each.type.of_person)
+        }
         for rec in self._all(""):
             if rec.topic.startswith("in."):
                 continue

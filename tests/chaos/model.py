@@ -39,7 +39,9 @@ class Applied(NamedTuple):
 def statuses(events: Iterable[Applied]) -> list[dict[str, Any]]:
     """The `statuses` of a `hub.PersonStatus`, whatever the order of the events."""
     telling = [event for event in events if event.rule]
-    void = {(e.rule["kind"], e.stated("voids")) for e in telling if e.stated("voids") not in (None, e.stated("document"))}
+    void = {
+        (e.rule["kind"], e.stated("voids")) for e in telling if e.stated("voids") not in (None, e.stated("document"))
+    }
     facets: dict[tuple[str, str], list[Applied]] = defaultdict(list)
     for event in telling:
         if event.rule["transition"] != "annul" and (event.rule["kind"], event.stated("document")) not in void:
@@ -80,5 +82,3 @@ def late(event: Applied, before: Iterable[Applied]) -> bool:
     return bool(event.rule) and any(
         other.rule and other.type.stream == event.type.stream and other.effective > event.effective for other in before
     )
-
-

@@ -64,7 +64,7 @@ def read(bootstrap: str, first: Mapping[Place, int], last: Mapping[Place, int]) 
             if not message.error():
                 found.setdefault(place[0], []).append(_record(message))
                 deadline = time.monotonic() + PATIENCE
-            elif message.error().code() == KafkaError._PARTITION_EOF and message.offset() >= parts.get(place, 0):  # noqa: SLF001 - its only name
+            elif message.error().code() == KafkaError._PARTITION_EOF and message.offset() >= parts.get(place, 0):
                 parts.pop(place, None)
     consumer.close()
     return {topic: sorted(records, key=lambda r: (r.partition, r.offset)) for topic, records in sorted(found.items())}
@@ -121,7 +121,10 @@ def load(folder: Path) -> Topics:
 
 def _row(row: dict[str, object]) -> Rec:
     headers = tuple((name, value.encode()) for name, value in row.pop("headers"))
-    return Rec(**{k: base64.b64decode(v) if k in ("key", "value") and v is not None else v for k, v in row.items()}, headers=headers)
+    return Rec(
+        **{k: base64.b64decode(v) if k in ("key", "value") and v is not None else v for k, v in row.items()},
+        headers=headers,
+    )
 
 
 def _text(value: bytes | None) -> str | None:

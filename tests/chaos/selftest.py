@@ -75,7 +75,15 @@ class FakeHub:
 
     def letter(self, rec: Rec, send: Send) -> None:
         """A dead letter."""
-        value = {"value": rec.value, "key": None, "headers": [], "code": "X", "step": "x", "detail": "", "pointer": None}
+        value = {
+            "value": rec.value,
+            "key": None,
+            "headers": [],
+            "code": "X",
+            "step": "x",
+            "detail": "",
+            "pointer": None,
+        }
         value |= _origin(rec) | {"attempts": 1, "first_failure": NOW, "last_failure": NOW, "redrive_of": None}
         self.write(f"dlq.{send.agency}", rec.at, self.pack("hub.DeadLetter", value))
 
@@ -183,7 +191,7 @@ def _edit(topic: str, change: Callable[[Rec], Rec | None]) -> Callable[[FakeHub,
 
     def spoil(hub: FakeHub, inputs: object) -> None:
         log = hub.topics[topic]
-        telling = [i for i, rec in enumerate(log) if CANARY.search(rec.value or b"")]
+        telling = [i for i, rec in enumerate(log) if CANARY.search(rec.value or b"")] or range(len(log))
         at = telling[len(telling) // 2]
         log[at : at + 1] = [changed] if (changed := change(log[at])) else []
 

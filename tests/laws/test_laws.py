@@ -101,9 +101,7 @@ def mixed(draw: st.DrawFn) -> list[Rec]:
     """Good events, repeated ones, conflicting ones, and bytes of any kind."""
     sent = draw(events())
     extra = draw(st.lists(st.sampled_from(sent), max_size=3))
-    conflicting = [
-        event(attributes={"id": "e-0"}, surname=draw(st.sampled_from(["A", "B"]))) for _ in range(2)
-    ]
+    conflicting = [event(attributes={"id": "e-0"}, surname=draw(st.sampled_from(["A", "B"]))) for _ in range(2)]
     broken = [
         Rec(sent[0].topic, 0, 0, None, value, sent[0].headers)
         for value in draw(st.lists(st.binary(max_size=40), max_size=3))
@@ -123,16 +121,11 @@ def test_balance_law(sent: list[Rec], sizes: list[int]) -> None:
         for r in log
     }
     receipts = [
-        unpack(r.value)
-        for t, _ in list(memory.topics)
-        if t.startswith("receipts.")
-        for r in memory.topics[t, _]
+        unpack(r.value) for t, _ in list(memory.topics) if t.startswith("receipts.") for r in memory.topics[t, _]
     ]
     places = Counter((r["origin_topic"], r["origin_partition"], r["origin_offset"]) for r in receipts)
     assert places == Counter(dict.fromkeys(inputs, 1))
-    letters = [
-        unpack(r.value) for t, _ in list(memory.topics) if t.startswith("dlq.") for r in memory.topics[t, _]
-    ]
+    letters = [unpack(r.value) for t, _ in list(memory.topics) if t.startswith("dlq.") for r in memory.topics[t, _]]
     rejected = {
         (r["origin_topic"], r["origin_partition"], r["origin_offset"])
         for r in receipts

@@ -61,15 +61,11 @@ def test_the_status_of_a_person_is_kept_under_a_pseudonym(hub: Outside) -> None:
     name = STREAMS["veteran"]
     who = fin()
     hub.receipt(hub.send("mod", name, hub.encode(name, sample(name, fin=who, effective_from=20_000))))
-    late = hub.send(
-        "mod", name, hub.encode(name, sample(name, fin=who, effective_from=19_000, document_number="X"))
-    )
+    late = hub.send("mod", name, hub.encode(name, sample(name, fin=who, effective_from=19_000, document_number="X")))
     receipt = hub.receipt(late)
     assert (receipt["late"], receipt["version"]) == (True, 2)
     statuses = [(m.key(), hub.decode(m.value())[1]) for m in hub.read("status.person")]
-    (key, status) = next(
-        (k, s) for k, s in reversed(statuses) if s["version"] == 2 and _starts(s) == [19_000, 20_000]
-    )
+    (key, status) = next((k, s) for k, s in reversed(statuses) if s["version"] == 2 and _starts(s) == [19_000, 20_000])
     assert key is not None and len(key) == 32 and status["person_id"] == key.decode()
     assert who.encode() not in key
 
@@ -110,10 +106,6 @@ def test_what_an_agency_receives_is_a_file_of_its_own(hub: Outside) -> None:
     receiver = catalogue().entitlements[name][0].agency
     folder = hub.hub.received / receiver
     found = hub.until(
-        lambda: (
-            [p for p in folder.glob("*.jsonl") if receipt["event_id"] in p.read_text()]
-            if folder.exists()
-            else []
-        )
+        lambda: [p for p in folder.glob("*.jsonl") if receipt["event_id"] in p.read_text()] if folder.exists() else []
     )
     assert len(found) == 1

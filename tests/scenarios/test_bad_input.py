@@ -125,9 +125,7 @@ def test_bad_records_are_kept_and_good_ones_pass_in_order(hub: Outside) -> None:
     bad: dict[str, Sent] = {}
     around: list[Sent] = []
     for number, (code, make) in enumerate(BAD.items()):
-        around.append(
-            hub.send(BY, NAME, good(hub, fin=who, document_number=f"D-{number}"), sequence=str(number))
-        )
+        around.append(hub.send(BY, NAME, good(hub, fin=who, document_number=f"D-{number}"), sequence=str(number)))
         bad[code] = make(hub)
     versions = [hub.receipt(sent)["version"] for sent in around]
     assert versions == list(range(1, len(BAD) + 1)), "in order, none lost"

@@ -122,7 +122,7 @@ class Hub:
                     self.connection, self.agencies, name, settings, Unobserved(), stop,
                     hub=self.publisher, data_dir=self.data,
                 )  # fmt: skip
-            except BaseException as error:  # noqa: BLE001 - reported by the main thread
+            except BaseException as error:
                 failed.append(error)
 
         thread = threading.Thread(target=work)

@@ -20,9 +20,7 @@ TYPES = list(load().types.values())
 
 
 def test_equal_masks_share_one_projection(schemas: Schemas) -> None:
-    schemas.write(
-        "catalogue/entitlements/zefer.yaml", schemas.text(MOD).replace("category: WAR", "category: LABOUR")
-    )
+    schemas.write("catalogue/entitlements/zefer.yaml", schemas.text(MOD).replace("category: WAR", "category: LABOUR"))
     catalogue = schemas.load()
     mod, zefer = catalogue.entitlements[GRANTED]
     assert mod.mask == zefer.mask

@@ -352,9 +352,7 @@ def test_a_missing_list_is_named(schemas: Schemas) -> None:
     assert "missing" in problem.message
 
 
-@pytest.mark.parametrize(
-    ("file", "kind"), [(GRANTED, "JSON"), (RECORD, "JSON"), (AGENCIES, "YAML"), (MOD, "YAML")]
-)
+@pytest.mark.parametrize(("file", "kind"), [(GRANTED, "JSON"), (RECORD, "JSON"), (AGENCIES, "YAML"), (MOD, "YAML")])
 def test_a_file_that_does_not_parse_is_told_with_its_line(schemas: Schemas, file: str, kind: str) -> None:
     broken = schemas.text(file) + "\n}]"
     schemas.write(file, broken)

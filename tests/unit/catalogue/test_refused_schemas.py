@@ -435,9 +435,7 @@ def test_a_case_changes_nobodys_status(schemas: Schemas) -> None:
 
 def test_a_kind_has_a_slot_in_all_its_types_or_in_none(schemas: Schemas) -> None:
     other = schemas.text(GRANTED).replace('"VeteranStatusGranted"', '"VeteranStatusMended"')
-    other = (
-        other.replace('    "slot": "category",\n', "").replace('"Category"', '"C"').replace('"Member"', '"M"')
-    )
+    other = other.replace('    "slot": "category",\n', "").replace('"Category"', '"C"').replace('"Member"', '"M"')
     file = GRANTED.replace("Granted", "Mended")
     schemas.write(file, other)
     schemas.assert_told(schemas.only_problem(), file, '"status"', "all its types a slot, or none")

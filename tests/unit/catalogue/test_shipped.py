@@ -48,9 +48,7 @@ def test_the_streams_of_the_first_release(shipped: Catalogue) -> None:
 
 
 def test_every_own_system_publishes_or_receives(shipped: Catalogue) -> None:
-    busy = {e.agency for e in _entitlements(shipped)} | {
-        c for c, a in shipped.agencies.items() if a.publishes
-    }
+    busy = {e.agency for e in _entitlements(shipped)} | {c for c, a in shipped.agencies.items() if a.publishes}
     assert not set(shipped.agencies) - busy
 
 
@@ -74,9 +72,7 @@ def test_publishers_of_the_martyr_stream(shipped: Catalogue) -> None:
 
 
 def test_a_status_event_reaches_some_agencies_not_all(shipped: Catalogue) -> None:
-    reach = [
-        _reach(shipped, of) for of in shipped.types.values() if of.status and of.stream in STATUS_STREAMS
-    ]
+    reach = [_reach(shipped, of) for of in shipped.types.values() if of.status and of.stream in STATUS_STREAMS]
     assert 4 <= sum(reach) / len(reach) <= 12
     assert max(reach) < 16
 
@@ -101,9 +97,7 @@ def test_masks_are_shared_and_different(shipped: Catalogue) -> None:
 
 
 def test_one_person_may_be_kin_to_two_martyrs(shipped: Catalogue) -> None:
-    slots = {
-        of.status.slot for of in shipped.types.values() if of.status and of.status.kind == "martyr-family"
-    }
+    slots = {of.status.slot for of in shipped.types.values() if of.status and of.status.kind == "martyr-family"}
     assert slots == {"martyr_case"}
 
 

@@ -164,9 +164,7 @@ def test_a_record_becomes_a_delivery_and_an_unknown_schema_is_looked_up_again() 
 
 
 def test_a_delivery_as_cloudevent_is_plain_json() -> None:
-    event = structured(
-        delivery(0, version=2, late=True, data={"day": date(2026, 3, 1), "sum": Decimal("1.10")})
-    )
+    event = structured(delivery(0, version=2, late=True, data={"day": date(2026, 3, 1), "sum": Decimal("1.10")}))
     assert json.loads(json.dumps(event)) == {
         "specversion": "1.0",
         "id": "id-0-0",

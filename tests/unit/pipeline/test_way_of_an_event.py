@@ -152,13 +152,9 @@ def test_nobody_speaks_for_another_provider_and_none_is_asked_for_what_it_does_n
     service = next(s for s in catalogue().services.values() if len(s.providers) > 1)
     one, other = service.providers[:2]
     memory.carry(event(done, agency=one, provider=other, service=service.code))
-    stranger = next(
-        s.providers[0] for s in catalogue().services.values() if s.providers[0] not in service.providers
-    )
+    stranger = next(s.providers[0] for s in catalogue().services.values() if s.providers[0] not in service.providers)
     memory.carry(event("az.zefer.service.ServiceRequested", provider=stranger, service=service.code))
-    letters = [
-        unpack(r.value) for t, _ in list(memory.topics) if t.startswith("dlq.") for r in memory.topics[t, _]
-    ]
+    letters = [unpack(r.value) for t, _ in list(memory.topics) if t.startswith("dlq.") for r in memory.topics[t, _]]
     assert [(d["code"], d["pointer"]) for d in letters] == [("rule_broken", "/provider")] * 2
 
 
