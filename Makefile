@@ -51,7 +51,7 @@ docs: $(VENV)/dev.stamp  ## writes the generated pages anew
 
 lock: $(VENV)/dev.stamp  ## resolves the ranges of pyproject.toml anew
 	$(BIN)/python -m pip install --quiet uv
-	for set in "runtime" "embedded --extra embedded" "dev --extra embedded --extra dev"; do \
+	for set in "runtime" "embedded --extra embedded --extra build" "dev --extra embedded --extra build --extra dev"; do \
 	  name=$${set%% *}; extras=$${set#$$name}; \
 	  $(BIN)/uv pip compile -q pyproject.toml $$extras --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header --no-annotate -o $(LOCKS)/$$name.txt || exit 1; done

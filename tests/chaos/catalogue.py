@@ -85,13 +85,13 @@ class Codec:
 
 def read(folder: Path = SCHEMAS) -> Catalogue:
     lists = {
-        name: yaml.safe_load((folder / "catalogue" / f"{name}.yaml").read_text()) for name in ("agencies", "services")
+        name: _yaml(folder / "catalogue" / f"{name}.yaml") for name in ("agencies", "services")
     }
-    districts = yaml.safe_load((folder / "catalogue" / "catalogue.yaml").read_text())["districts"]
+    districts = _yaml(folder / "catalogue/catalogue.yaml")["districts"]
     agencies = tuple(agency["code"] for agency in lists["agencies"])
     providers = {service["code"]: tuple(service["providers"]) for service in lists["services"]}
     seen = {
-        path.stem: yaml.safe_load(path.read_text())["receives"]
+        path.stem: _yaml(path)["receives"]
         for path in sorted((folder / "catalogue/entitlements").glob("*.yaml"))
     }
     types = {}
@@ -112,6 +112,10 @@ def _entitlement(agency: str, row: dict[str, Any]) -> Entitlement:
         for field, values in row.get("when", {}).items()
     }
     return Entitlement(agency, when, frozenset(row["clear"]), frozenset(row.get("masked", ())))
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _plain(node: Any) -> Any:

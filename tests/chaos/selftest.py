@@ -7,6 +7,7 @@ carrying some twice or two the other way round makes the histories that the judg
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -29,6 +30,7 @@ class FakeHub:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue, self.topics = catalogue, {}
         self._schemas: dict[str, tuple[int, Codec]] = {}
+        self._counts: Counter[tuple[str, int]] = Counter()
         self._known: dict[tuple[str, str], bytes] = {}
         self._applied: dict[str, list[Applied]] = {}
         for name, of in catalogue.types.items():
@@ -61,8 +63,8 @@ class FakeHub:
 
     def write(self, topic: str, key: str, value: bytes, headers: Iterable[tuple[str, bytes]] = ()) -> Rec:
         partition, log = crc32(key.encode()) % PARTITIONS, self.topics.setdefault(topic, [])
-        offset = sum(1 for rec in log if rec.partition == partition)
-        rec = Rec(topic, partition, offset, NOW, key.encode(), value, tuple(headers))
+        self._counts[topic, partition] += 1
+        rec = Rec(topic, partition, self._counts[topic, partition] - 1, NOW, key.encode(), value, tuple(headers))
         log.append(rec)
         return rec
 

@@ -25,6 +25,7 @@ from hub.pipeline.summarise import Chain
 
 TP = TopicPartition("in.a", 1)
 PATIENCE = 10.0
+RESTARTS = 20
 Fault = str  # "lost": nothing was written; "doubt": written, but the answer did not come; "fenced"
 
 
@@ -149,10 +150,12 @@ class Running:
     consumer: Consumer
     number: Number
     fatal: list[BaseException]
+    restarts: list[str]
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
             while not holds():  # noqa: ASYNC110  # what is waited for tells nobody
+                assert len(self.restarts) < RESTARTS, f"it starts again and again: {self.restarts[-1]}"
                 await asyncio.sleep(0)
 
     def done(self) -> bool:
@@ -181,10 +184,11 @@ def without_kafka(broker: Broker, rebuild: Any = None):
 @asynccontextmanager
 async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = None) -> AsyncIterator[Running]:
     """A number that carries; ended when the `with` ends."""
+    restarts: list[str] = []
     observer = SimpleNamespace(
         timed=lambda _: nullcontext(),
         committed=lambda *_: None,
-        restarted=lambda *_: None,
+        restarted=lambda _, reason: restarts.append(reason),
         position=lambda *_: None,
     )
     runtime: Any = SimpleNamespace(
@@ -195,13 +199,21 @@ async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = Non
         clock=int,
         batch_records=batch,
     )
-    spec = LaneSpec("gate", "test.gate", ("in.a",), step, "state", lambda _, __: None)
+    spec = LaneSpec(
+        name="gate",
+        group="test.gate",
+        topics=("in.a",),
+        outputs=("events", "dlq"),
+        step=step,
+        state_topic="state",
+        restore=lambda _, __: None,
+    )
     fatal: list[BaseException] = []
     with without_kafka(broker, rebuild):
         consumer = Consumer(broker)
         number = Number(spec, runtime, consumer, 1, [TP], fatal.append)
         try:
-            yield Running(broker, consumer, number, fatal)
+            yield Running(broker, consumer, number, fatal, restarts)
         finally:
             await number.end()
 

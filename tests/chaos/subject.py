@@ -1,0 +1,138 @@
+"""What is tested, as processes that can be killed: a broker, and workers (`python -m hub worker`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PARTITIONS = 4
+SECRET = "a secret for the witness, and for nobody else"
+READY_SECONDS, STOP_SECONDS = 90.0, 40.0
+
+BROKER = """
+import sys
+from pathlib import Path
+from hub.errors import ConfigError
+from hub.kafka.broker import open_broker
+try:
+    broker = open_broker(sys.argv[1], Path(sys.argv[2]), port=int(sys.argv[3]))
+    with broker:
+        print(broker.pid, flush=True)
+        sys.stdin.read()
+except ConfigError as error:
+    sys.exit(str(error))
+"""
+"""The hub's own way to start a broker, in a process of its own; it ends with ours."""
+
+
+class NoBroker(Exception):
+    """This machine cannot have it."""
+
+
+class Broker:
+    """One node on one port and one folder, over all its lives."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind, self.port = kind, free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._folder, self._keeper, self._pid = folder, None, 0
+
+    def start(self) -> None:
+        command = [sys.executable, "-c", BROKER, self.kind, str(self._folder), str(self.port)]
+        pipe = subprocess.PIPE
+        self._keeper = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        line = self._keeper.stdout.readline()
+        if not line:
+            raise NoBroker(self._keeper.stderr.read().strip())
+        self._pid = int(line)
+
+    def signal(self, number: int) -> None:
+        os.kill(self._pid, number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.communicate()
+            self._keeper = None
+
+
+class Worker:
+    """One worker process; `mutant` names a fault to be built into it (see mutants.py)."""
+
+    def __init__(self, name: str, bootstrap: str, folder: Path, mutant: str = "") -> None:
+        self.name, self._mutant, self._port = name, mutant, free_port()
+        self.log = folder / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")} | {
+            "HUB_BROKER": "external",
+            "HUB_BOOTSTRAP_SERVERS": bootstrap,
+            "HUB_PARTITIONS": str(PARTITIONS),
+            "HUB_PERSON_SECRET": SECRET,
+            "HUB_DATA_DIR": str(folder / name),
+            "HUB_METRICS_PORT": str(self._port),
+            "HUB_LIFELINE": "1",  # it ends when our end of its standard input is gone
+        }
+
+    def apply_topics(self) -> None:
+        """Topics and schemas as the catalogue wants them."""
+        subprocess.run([sys.executable, "-m", "hub", "topics", "apply"], cwd=ROOT, env=self._plain(), check=True, capture_output=True)
+
+    def start(self) -> None:
+        how = [str(HERE / "mutants.py"), self._mutant] if self._mutant else ["-m", "hub"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *how, "worker"], cwd=ROOT, env=self._environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} is not ready, see {self.log}:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.1)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> float:
+        """SIGTERM, and how many seconds it took."""
+        began = time.monotonic()
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+            self.kill()
+        return time.monotonic() - began
+
+    def _plain(self) -> dict[str, str]:
+        return {name: value for name, value in self._environment.items() if name != "HUB_LIFELINE"}
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
