@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -22,7 +23,8 @@ def be_patient(consumer: AIOKafkaConsumer[bytes, bytes], seconds: float) -> None
         began = time.monotonic()
         found: bool = await fetch(assignment, node_id, request)
         if not found:
-            await asyncio.sleep(max(0.0, seconds - (time.monotonic() - began)))
+            with suppress(asyncio.CancelledError):  # the fetcher's close cancels, and awaits a plain answer
+                await asyncio.sleep(max(0.0, seconds - (time.monotonic() - began)))
         return found
 
     fetcher._proc_fetch_request = patiently

@@ -23,14 +23,15 @@ BROKER = """
 import sys
 from pathlib import Path
 from hub.errors import ConfigError
-from hub.kafka.broker import open_broker
+from hub.kafka.brokers import open_broker
 try:
     broker = open_broker(sys.argv[1], Path(sys.argv[2]), port=int(sys.argv[3]))
     with broker:
         print(broker.pid, flush=True)
         sys.stdin.read()
 except ConfigError as error:
-    sys.exit(str(error))
+    print(error, file=sys.stderr)
+    sys.exit(3)
 """
 """The hub's own way to start a broker, in a process of its own; it ends with ours."""
 
@@ -53,7 +54,8 @@ class Broker:
         self._keeper = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         line = self._keeper.stdout.readline()
         if not line:
-            raise NoBroker(self._keeper.stderr.read().strip())
+            said = self._keeper.communicate()[1].strip()
+            raise NoBroker(said) if self._keeper.returncode == 3 else RuntimeError(said)
         self._pid = int(line)
 
     def signal(self, number: int) -> None:

@@ -89,7 +89,7 @@ def test_an_exception_is_logged_by_type_and_place(raises: Callable[[], None], lo
         raises()
     except Exception as error:
         logger.exception("it failed")
-        logger.error("it failed", exc_info=error)  # noqa: TRY400  # as libraries do it
+        logger.error("it failed", exc_info=error)  # as libraries do it
         logger.warning("it failed", exc_info=(type(error), error, error.__traceback__))
         kind = type(error).__name__
     assert len(lines()) == 3

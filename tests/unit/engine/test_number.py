@@ -154,7 +154,7 @@ class Running:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not holds():  # noqa: ASYNC110  # what is waited for tells nobody
+            while not holds():  # what is waited for tells nobody
                 assert len(self.restarts) < RESTARTS, f"it starts again and again: {self.restarts[-1]}"
                 await asyncio.sleep(0)
 
