@@ -33,6 +33,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 FENCED_WAIT = 2.0
 """Seconds. A fenced worker may have lost its place in the group: let the group speak first."""
 
+IDLE_SECONDS = 30.0
+"""An idle number commits this often what it has read past: markers of transactions have offsets too, and when
+retention takes them, a committed offset before them would look like a loss."""
+
 END_SECONDS = 8.0
 """How long a batch in flight may take when its number is given back, before it is cancelled."""
 
@@ -63,6 +67,7 @@ class Number:
         self._fatal, self._stopping = fatal, asyncio.Event()
         self._producer: Transactions | None = None
         self._state: dict[str, Any] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._chain = Chain(f"{spec.name}.{number}")
         self._log = log.bind(lane=spec.name, number=number)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
@@ -140,9 +145,11 @@ class Number:
                     f"{tp.topic}/{tp.partition}: offset {offset} is committed, but records before "
                     f"{first[tp]} are gone: events may be lost; see the runbook, 'offset out of range'"
                 )
-            consumer.seek(tp, first[tp] if offset is None else offset)
+            self._committed[tp] = first[tp] if offset is None else offset
+            consumer.seek(tp, self._committed[tp])
 
     async def _carry(self) -> None:
+        busy = time.monotonic()
         while not self._stopping.is_set():
             try:
                 taken = await self._consumer.getmany(*self.tps, timeout_ms=100, max_records=self._runtime.batch_records)
@@ -153,7 +160,20 @@ class Number:
             records = [record for part in taken.values() for record in part]
             if records:
                 await self._work(records)
+                busy = time.monotonic()
+            elif time.monotonic() - busy > IDLE_SECONDS:
+                await self._catch_up()
+                busy = time.monotonic()
             self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
+
+    async def _catch_up(self) -> None:
+        """Commit the positions of an idle number: behind the last marker, where nothing is left to read."""
+        read = {tp: await self._consumer.position(tp) for tp in self.tps}
+        offsets = {tp: offset for tp, offset in read.items() if offset > self._committed[tp]}
+        if offsets:
+            assert self._producer is not None
+            await self._producer.commit((), offsets)
+            self._committed |= offsets
 
     async def _work(self, records: Batch) -> None:
         """One transaction; where the step raises, halves, down to the one record that did it."""
@@ -199,6 +219,7 @@ class Number:
         assert self._producer is not None
         with runtime.observer.timed(f"{spec.name}_commit"):
             await self._producer.commit((*result.outputs, *summary), offsets)
+        self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain
         runtime.observer.committed(spec.name, result)

@@ -78,6 +78,7 @@ class Worker:
         self.name, self._mutant, self._port = name, mutant, free_port()
         self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        (folder / name).mkdir(parents=True, exist_ok=True)
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")} | {
             "HUB_BROKER": "external",
             "HUB_BOOTSTRAP_SERVERS": bootstrap,
