@@ -77,7 +77,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.pause(*assigned)
         log.info("assigned", lane=self.spec.name, numbers=sorted(numbers), topics=len(self.spec.topics))
         self.numbers = {
-            number: Number(self.spec, self.runtime, consumer, number, tps, self._crash)
+            number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal)
             for number, tps in sorted(numbers.items())
         }
 
@@ -85,6 +85,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         numbers, self.numbers = self.numbers, {}
         await asyncio.gather(*(number.end() for number in numbers.values()))
 
-    def _crash(self, error: BaseException) -> None:
+    def _fatal(self, error: BaseException) -> None:
+        """End the worker; its supervisor starts the next one, which rebuilds."""
         log.error("fatal", lane=self.spec.name, error=str(error))
-        self._crashing = asyncio.ensure_future(self.crash(error))
+        self._ending = asyncio.ensure_future(self.crash(error))
