@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import random
 import sys
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hub import cli
 from hub.engine import transaction

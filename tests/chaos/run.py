@@ -119,7 +119,7 @@ class Run:
         self._say.print(f"self-test: {wrong or 'every wrong history was found out'}")
         with self._theatre() as theatre:
             scenarios = [self._scenario(theatre, each) for each in self._chosen(theatre)]
-            mutants = {} if self._given.scenario else {name: self._mutant(theatre, name) for name in MUTANTS}
+            mutants = {name: self._mutant(theatre, name) for name in MUTANTS if self._wanted(f"mutant-{name}")}
             kind = theatre.broker.kind
         account = {"broker": kind, "seed": self._given.seed, "self_test": not wrong}
         account |= {"scenarios": [each.as_dict() for each in scenarios], "mutants": mutants}
@@ -153,8 +153,11 @@ class Run:
 
     def _chosen(self, theatre: Theatre) -> list[Scenario]:
         known = QUICK if self._given.quick else FULL
-        wanted = self._given.scenario or [each.name for each in known]
-        return [each for each in known if each.name in wanted and (theatre.broker.kind == "apache" or not each.failover)]
+        able = [each for each in known if theatre.broker.kind == "apache" or not each.failover]
+        return [each for each in able if self._wanted(each.name)]
+
+    def _wanted(self, name: str) -> bool:
+        return not self._given.scenario or name in self._given.scenario
 
     def _load(self, seconds: float) -> Load:
         return Load(self._given.seed, f"{next(self._numbers):02d}", self._given.rate, self._given.seconds or seconds)
@@ -201,7 +204,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="under eight minutes")
     parser.add_argument("--json", action="store_true", help="end in one JSON line")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scenario", action="append", help="only this one, and no mutants; may be repeated")
+    parser.add_argument("--scenario", action="append", help="only this one (a mutant is mutant-NAME); may be repeated")
     parser.add_argument("--broker", choices=["apache", "embedded"], help="default: apache where it can be had")
     parser.add_argument("--rate", type=float, default=120.0, help="events a second")
     parser.add_argument("--seconds", type=float, help="of load, instead of each scenario's own")
