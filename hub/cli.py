@@ -13,12 +13,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hub import logs, metrics, registry
 from hub.admin import dead_letters, publish, topics, trace
 from hub.catalogue import Catalogue, load
-from hub.errors import ConfigError, HubError, SchemaError
+from hub.errors import Code, ConfigError, HubError, SchemaError
 from hub.kafka.broker import Kind
 from hub.machine import lifeline
 from hub.machine.running import connect, secret
@@ -60,8 +62,7 @@ def main() -> None:
     try:
         app()
     except SchemaError as error:
-        err.print(f"[red]{len(error.problems)} problems in the catalogue[/red]")
-        _fail("\n".join(map(str, error.problems)))
+        _fail("the catalogue cannot be used\n" + "\n".join(map(str, error.problems)))
     except ConfigError as error:
         _fail(str(error))
     except HubError as error:
@@ -106,7 +107,8 @@ def up(broker: BrokerOption = None, data_dir: DataDir = None, partitions: Partit
     with running(settings, _catalogue(settings), lambda text: out.print(f"[dim]{text}[/dim]")) as hub:
         for line in _where(hub):
             out.print(line, soft_wrap=True, highlight=False)
-        stop.wait()
+        while not stop.wait(1):
+            hub.check()
 
 
 @app.command()
@@ -118,8 +120,9 @@ def worker(
     from hub.pipeline.rulebook import compile_rulebook
 
     settings = _settings()
-    connection, catalogue = connect(settings), _catalogue(settings)
-    rules = compile_rulebook(catalogue, registry.read(connection), secret(settings), settings.partitions)
+    connection, key, catalogue = connect(settings), secret(settings), _catalogue(settings)
+    partitions = topics.lane_partitions(connection, topics.wanted(catalogue))
+    rules = compile_rulebook(catalogue, registry.read(connection), key, partitions)
     run_worker(settings, connection, rules, lanes.split(","))
 
 
@@ -190,11 +193,11 @@ def trace_command(
 
 @topics_app.command("plan")
 def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """What `apply` would do. Changes nothing; exit code 3 when there is something to do."""
+    """What `apply` would do. Changes nothing; exit code 3 when the broker is not as the catalogue wants it."""
     settings = _settings(data_dir=data_dir)
     found = _planned(settings)[1]
     _print_plan(found, as_json)
-    raise typer.Exit(0 if found.empty else 3)
+    raise typer.Exit(3 if found.create or found.alter or found.drift else 0)
 
 
 @topics_app.command("apply")
@@ -214,11 +217,24 @@ def schema_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Event types: stream, key, schema id where a hub runs, who publishes, who receives."""
     settings = _settings(data_dir=data_dir)
     catalogue = _catalogue(settings)
-    rows = [_schema_row(catalogue, name, _ids(settings)) for name in catalogue.types]
+    ids = _ids(settings)
+    rows = [_schema_row(catalogue, name, ids) for name in catalogue.types]
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
         return
     _table(rows[0].keys(), (map(str, row.values()) for row in rows))
+
+
+@schema_app.command("check")
+def schema_check() -> None:
+    """Load schemas and catalogue; whatever is wrong is named with its file, its line and what mends it."""
+    catalogue = _catalogue(_settings())
+    partners = sum(agency.kind == "partner" for agency in catalogue.agencies.values())
+    entitlements = sum(map(len, catalogue.entitlements.values()))
+    out.print(
+        f"{len(catalogue.types)} event types, {len(catalogue.agencies)} agencies ({partners} partners), "
+        f"{entitlements} entitlements in {len(catalogue.projections)} projections: nothing is wrong"
+    )
 
 
 @schema_app.command("show")
@@ -257,7 +273,7 @@ def schema_scanner(
 @dlq_app.command("list")
 def dlq_list(
     agency: Agencies = None,
-    code: Annotated[str | None, typer.Option(help="Of this reason alone.")] = None,
+    code: Annotated[Code | None, typer.Option(help="Of this reason alone.")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -347,7 +363,7 @@ def connector_run(
 @app.command("metrics")
 def metrics_command() -> None:
     """Every metric, its labels and what it says."""
-    _table(("metric", "labels", "what"), ((m.name, ", ".join(m.labels), m.help) for m in metrics.ALL))
+    _table(("metric", "labels", "what"), ((m.scraped, ", ".join(m.labels), m.help) for m in metrics.ALL))
 
 
 def _where(hub: Any) -> Iterable[str]:
@@ -444,7 +460,7 @@ def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))
     out.print(table)
 
 
@@ -468,5 +484,5 @@ def _stop_event() -> threading.Event:
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
-    err.print(f"[red]hub:[/red] {message}", highlight=False, markup=True)
+    err.print("[red]hub:[/red] " + escape(message), highlight=False, soft_wrap=True)
     sys.exit(code)

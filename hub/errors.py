@@ -18,7 +18,7 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """Why an event was refused. Closed: metric label, DLQ header, key of the texts in `hub/texts.toml`."""
+    """Why an event was refused. Closed: metric label, DLQ header, key of the texts in `hub/texts.yaml`."""
 
     TOO_LARGE = "too_large"
     NOT_AVRO = "not_avro"

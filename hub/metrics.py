@@ -22,6 +22,11 @@ class Meaning(NamedTuple):
     labels: tuple[str, ...]
     help: str
 
+    @property
+    def scraped(self) -> str:
+        """The name as Prometheus sees it."""
+        return f"{self.name}_total" if self in COUNTERS else f"{self.name}_info" if self is BUILD else self.name
+
 
 ACCEPTED = Meaning("hub_events_accepted", ("agency", "stream"), "Records durable in in.<agency>, taken by the gate")
 REJECTED = Meaning("hub_events_rejected", ("agency", "stream", "code"), "Events refused by gate or ledger")

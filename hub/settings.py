@@ -36,20 +36,20 @@ class Settings(BaseSettings):
     broker: Kind | None = Field(None, description="embedded, apache or external")
     bootstrap_servers: str | None = Field(None, description="host:port[,host:port…] of an external broker")
     kafka_port: int | None = Field(None, description="port of a broker on this machine; default: a free one")
-    security_protocol: str = "PLAINTEXT"
-    sasl_mechanism: str | None = None
-    sasl_user: str | None = None
-    sasl_password: SecretStr | None = None
-    ssl_ca: Path | None = None
-    ssl_cert: Path | None = None
-    ssl_key: Path | None = None
+    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    sasl_mechanism: str | None = Field(None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    sasl_user: str | None = Field(None, description="who the hub is towards the broker")
+    sasl_password: SecretStr | None = Field(None, description="its password")
+    ssl_ca: Path | None = Field(None, description="certificates to trust; default: the machine's own")
+    ssl_cert: Path | None = Field(None, description="client certificate")
+    ssl_key: Path | None = Field(None, description="key of the client certificate")
     partitions: int = Field(4, ge=1, le=256, description="of every topic of a lane; never changed later")
     replication: int = Field(1, ge=1, le=7, description="copies of each partition; 3 in production")
     person_secret: SecretStr | None = Field(None, description="keys the pseudonyms; 32 characters or more")
     schemas: Path | None = Field(None, description="folder of schemas and catalogue; default: the hub's own")
-    metrics_host: str = "127.0.0.1"
+    metrics_host: str = Field("127.0.0.1", description="where /metrics, /healthz, /readyz are served")
     metrics_port: int = Field(0, description="of /metrics, /healthz, /readyz; 0: a free one")
-    log_level: str = "INFO"
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     batch_records: int = Field(1000, ge=1, le=20_000, description="records of one transaction at the most")
 
     @classmethod

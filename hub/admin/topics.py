@@ -6,6 +6,7 @@ difference there is reported as drift for a person to decide.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,9 @@ from hub.admin.wanted import TopicSpec, wanted
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
+from hub.registry.schemas import TOPIC
 
-__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "plan", "wanted"]
+__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_partitions", "plan", "wanted"]
 
 # One request creates at most this many: the controller writes all records of a request in one batch of 10 000.
 AT_ONCE = 100
@@ -88,6 +90,26 @@ def compare(specs: Mapping[str, TopicSpec], found: Mapping[str, Found]) -> Plan:
         unchanged=tuple(spec.name for spec, _ in there if spec.name not in changed),
         notes=tuple(_unread_note(unread)),
     )
+
+
+def lane_partitions(connection: Connection, specs: Mapping[str, TopicSpec]) -> int:
+    """How many partitions the lanes' topics have on the broker; the broker decides, once they are made.
+
+    Raises `ConfigError` where a topic is missing or has another number: persons would be split over workers.
+    """
+    with admin(connection) as client:
+        found = _found(client, ())
+    lanes = [name for name in specs if name != TOPIC]
+    missing = [name for name in lanes if name not in found]
+    if missing:
+        raise ConfigError(f"{len(missing)} topics are missing ({missing[0]}…): `hub topics apply` makes them")
+    counts = Counter(found[name].partitions for name in lanes)
+    if len(counts) > 1:
+        odd = next(name for name in lanes if found[name].partitions != counts.most_common(1)[0][0])
+        raise ConfigError(
+            f"{odd} has {found[odd].partitions} partitions, the others have {max(counts)}: see `hub topics plan`"
+        )
+    return next(iter(counts))
 
 
 def apply(connection: Connection, plan: Plan) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +17,15 @@ from hub.kafka.patience import be_patient
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 
+MODE = logging.getLogger("mode.agents")
 AGENTS_FETCH_SECONDS = 0.5
 """Faust's own wait is 1.5 s; where the broker does not wait, ours decides how busy an idle agent is."""
 
 
 class _CommittedThread(AIOKafkaConsumerThread):
     """Faust reads uncommitted records unless it writes transactions itself; ours are the lanes'."""
+
+    logger = MODE
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -34,6 +38,8 @@ class _CommittedThread(AIOKafkaConsumerThread):
 
 
 class _CommittedConsumer(Consumer):
+    logger = MODE
+
     def _new_consumer_thread(self) -> _CommittedThread:
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -43,6 +49,8 @@ class _CommittedTransport(Transport):
 
 
 class _App(faust.App):
+    logger = MODE
+
     def _new_transport(self) -> Any:
         return _CommittedTransport(self.conf.broker_consumer, self)
 

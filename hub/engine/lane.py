@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from typing import Any
 
@@ -21,8 +22,14 @@ FETCH_WAIT_MS = 20
 """How long a fetch that finds nothing waits; a partition just emptied is asked about again after that."""
 
 
+SILENT_MS = 15_000
+"""A broker that has answered no fetch for so long is away: the lane waits, and is not ready."""
+
+
 class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
     """A service of the Faust worker. It leaves its group when it stops; a fatal error crashes the worker."""
+
+    logger = logging.getLogger("mode.lane")  # mode's own lines say little; ours say what happens
 
     def __init__(self, spec: LaneSpec, runtime: Runtime, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -32,8 +39,16 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
 
     @property
     def ready(self) -> bool:
-        """Whether it is a member of its group and every number it holds carries."""
-        return self._consumer is not None and all(number.ready for number in self.numbers.values())
+        """Whether the broker answers its fetches and every number it holds carries."""
+        return self._heard() and all(number.ready for number in self.numbers.values())
+
+    def _heard(self) -> bool:
+        """Whether a fetch of any of its partitions was answered lately; a member without a number asks nothing."""
+        consumer = self._consumer
+        if consumer is None:
+            return False
+        answered = [consumer.last_poll_timestamp(tp) or 0 for tp in consumer.assignment()]
+        return not answered or self.runtime.clock() - max(answered) < SILENT_MS
 
     async def on_start(self) -> None:
         self._consumer = consumer = AIOKafkaConsumer(

@@ -40,6 +40,10 @@ retention takes them, a committed offset before them would look like a loss."""
 END_SECONDS = 8.0
 """How long a batch in flight may take when its number is given back, before it is cancelled."""
 
+FAULTS_IN_A_ROW = 100
+"""So many records one after the other on which a step fails are no bad records: the step is broken. Better stop
+than send all events to the dead letters."""
+
 RECORD_MAX_BYTES = 3 << 20
 """An output larger than this is not tried: the record that caused it goes to the dead-letter queue."""
 
@@ -68,6 +72,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[str, Any] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self._faults = 0
         self._chain = Chain(f"{spec.name}.{number}")
         self._log = log.bind(lane=spec.name, number=number)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
@@ -186,6 +191,9 @@ class Number:
                 await self._work(records[middle:])
                 return
             result = self._refused(records[0], failed)
+            self._faults += 1
+        else:
+            self._faults = 0
         await self._commit(records, result)
 
     def _stepped(self, records: Batch) -> Result:
@@ -203,6 +211,8 @@ class Number:
     def _refused(self, record: ConsumerRecord[bytes, bytes], failed: StepFailed) -> Result:
         """The hub's own fault: logged with its trace (the values in it stay out), kept in the DLQ."""
         where = f"{record.topic}/{record.partition}/{record.offset}"
+        if self._faults >= FAULTS_IN_A_ROW:
+            raise Fatal(f"{self._spec.name} failed on {self._faults} records in a row, up to {where}: it is broken")
         self._log.error("step failed", record=where, reason=str(failed), exc_info=failed.__cause__)
         rejection = Rejection(Code.INTERNAL, self._spec.name, f"the hub failed on this event: {failed}")
         try:

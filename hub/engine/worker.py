@@ -43,4 +43,5 @@ def run_worker(
     log.info("worker", metrics=f"http://{settings.metrics_host}:{port}/metrics", lanes=list(lanes))
     app = build_app(runtime, running, metrics, settings.data_dir)
     worker = Worker(app, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False)
+    worker.spinner = None  # it would write to the terminal, between two lines of JSON
     worker.execute_from_commandline()

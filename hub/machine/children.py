@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 25.0
 QUICK_DEATHS = 5
-"""So many ends in a row, each within seconds of its start, are no accident: say so and stop."""
-QUICK_SECONDS = 3.0
+"""So many errors in a row, each soon after its start, are no accident: say so and stop. Being killed is none."""
+QUICK_SECONDS = 30.0
 
 
 class Child:
@@ -103,9 +103,9 @@ class Child:
             code = process.wait()
             if self._stopping.is_set():
                 return
-            quick = quick + 1 if time.monotonic() - began < QUICK_SECONDS else 0
+            quick = quick + 1 if code > 0 and time.monotonic() - began < QUICK_SECONDS else 0
             if quick >= QUICK_DEATHS:
-                self.failed = f"it ended {quick} times at once, last with code {code}"
+                self.failed = f"it ended {quick} times soon after its start, last with code {code}"
                 log.error("given up", process=self.name, code=code, log=str(self._log))
                 return
             log.warning("ended, starting it again", process=self.name, code=code)

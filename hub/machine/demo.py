@@ -76,6 +76,7 @@ def _simulate(settings: Settings, hub: Hub, load: Load, viewer: Viewer) -> Mappi
     ) as process:
         try:
             while process.poll() is None:
+                hub.check()
                 viewer.show(hub, "running")
                 time.sleep(1)
         except KeyboardInterrupt:
@@ -96,6 +97,7 @@ def _drain(hub: Hub, viewer: Viewer) -> dict[str, Any]:
                 break
             if balance.records_read != seen:
                 moved, seen = time.monotonic(), balance.records_read
+            hub.check()
             viewer.show(hub, "draining")
             time.sleep(0.3)
         return balance.report()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from pathlib import Path
 from hub import registry
 from hub.admin.topics import apply, plan, wanted
 from hub.catalogue import Catalogue
+from hub.errors import Fatal
 from hub.kafka.address import free_ports
-from hub.kafka.broker import Kind
+from hub.kafka.broker import Broker, Kind
 from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 from hub.machine.children import Child
@@ -24,15 +26,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Hub:
-    """A running hub: where its broker is, its processes by name, and whether the broker keeps what it takes."""
+    """A running hub: its broker and where that is, its processes by name, where it writes."""
 
+    broker: Broker
     connection: Connection
     catalogue: Catalogue
     worker: Child
     delivery: Child
     received: Path
     logs: Path
-    durable: bool
+
+    def check(self) -> None:
+        """Raises `Fatal` when something that the hub cannot do without is gone for good."""
+        if self.broker.pid is not None and not _runs(self.broker.pid):
+            raise Fatal(f"the broker's process {self.broker.pid} has ended; its log is below {self.logs.parent}")
+        for child in (self.worker, self.delivery):
+            if child.failed:
+                raise Fatal(f"{child.name}: {child.failed}; see {self.logs / child.name}.log")
 
 
 @contextmanager
@@ -51,7 +61,7 @@ def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]
         if not broker.durable:
             say("broker: not durable: what it keeps is gone with it (--broker apache keeps it)")
         prepare(connection, catalogue, settings, say)
-        yield from _processes(settings, catalogue, connection, data_dir, broker.durable, say)
+        yield from _processes(settings, catalogue, broker, connection, say)
 
 
 def prepare(connection: Connection, catalogue: Catalogue, settings: Settings, say: Say) -> None:
@@ -65,8 +75,9 @@ def prepare(connection: Connection, catalogue: Catalogue, settings: Settings, sa
 
 
 def _processes(
-    settings: Settings, catalogue: Catalogue, connection: Connection, data_dir: Path, durable: bool, say: Say
+    settings: Settings, catalogue: Catalogue, broker: Broker, connection: Connection, say: Say
 ) -> Iterator[Hub]:
+    data_dir = settings.data_dir.resolve()
     ports = free_ports(2)
     received = data_dir / "received"
     worker, delivery = _children(settings, connection, data_dir, received, ports)
@@ -77,7 +88,7 @@ def _processes(
         worker.wait_ready(READY_SECONDS)
         delivery.wait_ready(READY_SECONDS)
         announce(data_dir, connection, {"worker": ports[0], "delivery": ports[1]})
-        yield Hub(connection, catalogue, worker, delivery, received, data_dir / "logs", durable)
+        yield Hub(broker, connection, catalogue, worker, delivery, received, data_dir / "logs")
     finally:
         withdraw(data_dir)
         say("stopping")
@@ -93,6 +104,14 @@ def _children(
     worker = Child("worker", ["worker"], environment, logs, ports[0])
     sink = ["connector", "run", "file_drop", "--all", "--set", f"directory={received}"]
     return worker, Child("delivery", sink, environment, logs, ports[1])
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _environment(settings: Settings, connection: Connection, data_dir: Path) -> dict[str, str]:

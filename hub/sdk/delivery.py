@@ -13,8 +13,8 @@ class Delivery:
 
     `event_id` is the hub's own and the same at every repetition: a receiver that remembers it sees each effect
     once. `originid` is the publisher's id. `key` is this agency's pseudonym of the person (or of the case).
-    `version` is the status version that the event made, None where it touches no status; `late` says that the
-    event corrects the past. `data` has dates as `date`, times as aware `datetime`, decimals as `Decimal`;
+    `version` is how many events of its person or case were applied with it, None where that is unknown; `late`
+    says that the event corrects the past. `data` has dates as `date`, times as aware `datetime`, decimals as `Decimal`;
     `raw` is the same as Avro in Confluent's wire format, of the schema `schema_id`.
     `partition` and `offset` are those of `out.<agency>`; `accepted` is when the hub took the event, in
     milliseconds since 1970.

@@ -84,16 +84,11 @@ class Codec:
 
 
 def read(folder: Path = SCHEMAS) -> Catalogue:
-    lists = {
-        name: _yaml(folder / "catalogue" / f"{name}.yaml") for name in ("agencies", "services")
-    }
+    lists = {name: _yaml(folder / "catalogue" / f"{name}.yaml") for name in ("agencies", "services")}
     districts = _yaml(folder / "catalogue/catalogue.yaml")["districts"]
     agencies = tuple(agency["code"] for agency in lists["agencies"])
     providers = {service["code"]: tuple(service["providers"]) for service in lists["services"]}
-    seen = {
-        path.stem: _yaml(path)["receives"]
-        for path in sorted((folder / "catalogue/entitlements").glob("*.yaml"))
-    }
+    seen = {path.stem: _yaml(path)["receives"] for path in sorted((folder / "catalogue/entitlements").glob("*.yaml"))}
     types = {}
     for path in sorted((folder / "events").glob("*.avsc")):
         name = path.stem

@@ -67,7 +67,14 @@ class Generator:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name, of in (("bootstrap", str), ("history", Path), ("seed", int), ("run", str), ("rate", float), ("seconds", float)):
+    for name, of in (
+        ("bootstrap", str),
+        ("history", Path),
+        ("seed", int),
+        ("run", str),
+        ("rate", float),
+        ("seconds", float),
+    ):
         parser.add_argument(f"--{name}", type=of, required=True)
     given = parser.parse_args()
     ids = Registry(readout.schemas(given.bootstrap)).ids

@@ -32,6 +32,9 @@ from chaos.subject import Broker, NoBroker, Worker
 FROZEN_SECONDS = 11.0
 """Longer than the session of a worker, which is 8 seconds."""
 
+AWAY_SECONDS = 20.0
+"""Longer than a transaction may stay open, which is 15 seconds."""
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -70,9 +73,12 @@ def roll_workers(stage: Stage) -> None:
         stage.sleep(1)
 
 
-def kill_broker(stage: Stage) -> None:
-    stage.sleep(3)
-    stage.kill_broker(pause=1)
+def kill_broker(pause: float) -> Callable[[Stage], None]:
+    def faults(stage: Stage) -> None:
+        stage.sleep(3)
+        stage.kill_broker(pause)
+
+    return faults
 
 
 def freeze_broker(stage: Stage) -> None:
@@ -89,14 +95,15 @@ QUICK = (
     Scenario("freeze-worker", 16, freeze_worker),
     Scenario("stop-worker", 8, stop_worker, failover=False),
     Scenario("roll-workers", 16, roll_workers, failover=False),
-    Scenario("kill-broker", 14, kill_broker),
+    Scenario("kill-broker", 14, kill_broker(pause=1)),
 )
 FULL = (
     Scenario("kill-workers", 180, kill_workers(20, 8)),
     Scenario("freeze-worker", 20, freeze_worker),
     Scenario("stop-worker", 10, stop_worker, failover=False),
     Scenario("roll-workers", 20, roll_workers, failover=False),
-    Scenario("kill-broker", 20, kill_broker),
+    Scenario("kill-broker", 20, kill_broker(pause=1)),
+    Scenario("kill-broker-long", 30, kill_broker(pause=AWAY_SECONDS)),
     Scenario("freeze-broker", 15, freeze_broker),
 )
 MUTANTS = {"dedupe_off": "dup_effect", "offsets_first": "lost", "unkeyed": "disorder", "mask_off": "over_delivery"}
@@ -177,7 +184,13 @@ class Run:
         return "red" if report.verdicts[MUTANTS[name]] else "survived"
 
     def _play(self, theatre: Theatre, name: str, faults: Callable[[Stage], None], load: Load, **more: Any) -> Report:
-        columns = TextColumn(f"{name:24}"), BarColumn(), MofNCompleteColumn(), TextColumn("verdicts"), TimeElapsedColumn()
+        columns = (
+            TextColumn(f"{name:24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("verdicts"),
+            TimeElapsedColumn(),
+        )
         began = time.monotonic()
         with Progress(*columns, console=self._say, transient=True) as progress:
             task = progress.add_task(name, total=int(load.rate * load.seconds))
@@ -190,7 +203,9 @@ class Run:
         if well and not self._given.keep:
             shutil.rmtree(self._folder, ignore_errors=True)
         else:
-            self._say.print(f"kept: {self._folder} (histories, fault logs, worker logs; topics of runs that were not clean)")
+            self._say.print(
+                f"kept: {self._folder} (histories, fault logs, worker logs; topics of runs that were not clean)"
+            )
 
 
 def _line(report: Report, seconds: float) -> str:

@@ -133,7 +133,12 @@ class Theatre:
     tick: Callable[[int], None] = lambda seen: None
 
     def play(
-        self, name: str, faults: Callable[[Stage], None], load: Load, mutant: str = "", patience: float = CAUGHT_UP_SECONDS
+        self,
+        name: str,
+        faults: Callable[[Stage], None],
+        load: Load,
+        mutant: str = "",
+        patience: float = CAUGHT_UP_SECONDS,
     ) -> Report:
         """Run the load under the faults and judge what the topics hold."""
         folder = self.folder / name
@@ -202,9 +207,18 @@ class Theatre:
 
 @contextlib.contextmanager
 def _generator(bootstrap: str, path: Path, load: Load) -> Iterator[subprocess.Popen[str]]:
-    given = {"bootstrap": bootstrap, "history": path, "seed": load.seed, "run": load.run, "rate": load.rate, "seconds": load.seconds}
+    given = {
+        "bootstrap": bootstrap,
+        "history": path,
+        "seed": load.seed,
+        "run": load.run,
+        "rate": load.rate,
+        "seconds": load.seconds,
+    }
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    with subprocess.Popen([sys.executable, str(HERE / "generate.py"), *words], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "generate.py"), *words], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             if process.stdout.readline() != "ready\n":
                 raise RuntimeError("the generator did not start")

@@ -91,13 +91,24 @@ class Worker:
 
     def apply_topics(self) -> None:
         """Topics and schemas as the catalogue wants them."""
-        subprocess.run([sys.executable, "-m", "hub", "topics", "apply"], cwd=ROOT, env=self._plain(), check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "hub", "topics", "apply"],
+            cwd=ROOT,
+            env=self._plain(),
+            check=True,
+            capture_output=True,
+        )
 
     def start(self) -> None:
         how = [str(HERE / "mutants.py"), self._mutant] if self._mutant else ["-m", "hub"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *how, "worker"], cwd=ROOT, env=self._environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+                [sys.executable, *how, "worker"],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
             )
 
     def wait_ready(self) -> None:

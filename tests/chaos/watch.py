@@ -17,9 +17,16 @@ class Watch:
     def __init__(self, bootstrap: str, first: Mapping[Place, int]) -> None:
         self.seen: dict[str, float] = {}
         self._stop = threading.Event()
-        settings = {"group.id": "watch", "enable.auto.commit": False, "isolation.level": "read_committed", "log_level": 0}
+        settings = {
+            "group.id": "watch",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "log_level": 0,
+        }
         self._consumer = Consumer({"bootstrap.servers": bootstrap, **settings})
-        self._consumer.assign([TopicPartition(*place, at) for place, at in first.items() if place[0].startswith("receipts.")])
+        self._consumer.assign(
+            [TopicPartition(*place, at) for place, at in first.items() if place[0].startswith("receipts.")]
+        )
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
