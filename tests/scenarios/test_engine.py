@@ -288,9 +288,9 @@ class Load:
         return len(self.receipts)
 
     def reached(self, receipts: int) -> None:
-        """Wait for so many receipts while the load goes on: the moment for a fault."""
+        """Wait for so many receipts: the moment for a fault, with others still owed."""
         until(lambda: self.follow() >= receipts, f"{receipts} receipts")
-        assert self.sent < len(self._plan), "the load goes on"
+        assert len(self.receipts) < len(self._plan), "work is in flight"
 
     def finished(self) -> None:
         """Wait until every input has a receipt, and a little for one too many."""
