@@ -116,14 +116,17 @@ def worker(
     lanes: Annotated[str, typer.Option(help="gate, ledger, or both with a comma.")] = "gate,ledger",
 ) -> None:
     """One worker process: carries records through gate and ledger."""
+    from hub.engine.app import LANES
     from hub.engine.worker import run_worker
     from hub.pipeline.rulebook import compile_rulebook
 
-    settings = _settings()
+    settings, chosen = _settings(), lanes.split(",")
+    if not set(chosen) <= set(LANES):
+        raise ConfigError(f"--lanes {lanes}: expected {', '.join(LANES)}, or both with a comma")
     connection, key, catalogue = connect(settings), secret(settings), _catalogue(settings)
     partitions = topics.lane_partitions(connection, topics.wanted(catalogue))
     rules = compile_rulebook(catalogue, registry.read(connection), key, partitions)
-    run_worker(settings, connection, rules, lanes.split(","))
+    run_worker(settings, connection, rules, chosen)
 
 
 @app.command()
@@ -156,7 +159,9 @@ def simulate(
 
 @app.command("publish")
 def publish_command(
-    file: Annotated[Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True, dir_okay=False)
+    ],
     agency: Annotated[str, typer.Option("--as", help="The agency that publishes.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,9 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     ]
     end = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(without_texts)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -46,6 +50,22 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         cache_logger_on_first_use=True,
     )
+
+
+def without_texts(record: logging.LogRecord) -> bool:
+    """Replace exceptions among a record's arguments by their type; asyncio writes them into its messages."""
+    if record.name == "asyncio" and isinstance(record.msg, str):
+        record.msg, record.args = record.msg.splitlines()[0], None
+    if isinstance(record.args, tuple):
+        record.args = tuple(type(arg).__name__ if isinstance(arg, BaseException) else arg for arg in record.args)
+    return True
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """The end of a process or a thread: the type and the place, as everywhere."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logging.getLogger("hub").error("uncaught", exc_info=(kind, error or kind(), trace))
 
 
 def without_values(_: Any, __: str, entry: dict[str, Any]) -> dict[str, Any]:

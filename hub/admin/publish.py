@@ -35,7 +35,17 @@ class Draft:
 
 def read_events(path: Path) -> list[Mapping[str, Any]]:
     """A JSON object, a JSON array, or one object a line. Raises `ConfigError` with the line."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text, from byte {error.start} on") from None
+    found = _parsed(path, text)
+    if not found or not all(isinstance(event, dict) for event in found):
+        raise ConfigError(f"{path}: expected CloudEvents JSON objects: one, an array of them, or one a line")
+    return found
+
+
+def _parsed(path: Path, text: str) -> list[Any]:
     try:
         found = json.loads(text)
         return found if isinstance(found, list) else [found]

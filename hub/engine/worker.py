@@ -14,6 +14,7 @@ from hub.engine.app import LANES, build_app
 from hub.engine.lane import Lane
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Runtime
+from hub.kafka import tolerance
 from hub.kafka.connection import Connection
 from hub.metrics import Metrics
 from hub.pipeline.rulebook import Rulebook
@@ -31,6 +32,7 @@ def run_worker(
     Exits with an error when going on would be wrong: the supervisor starts the next one.
     """
     uvloop.install()
+    tolerance.install()
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
     observer = LaneMetrics(metrics)

@@ -44,7 +44,7 @@ def read_attributes(headers: Headers) -> Attributes | Rejection:
         return _values(named)
     except KeyError as missing:
         return _invalid(str(missing.args[0]), "a value", "no such header")
-    except (UnicodeDecodeError, AttributeError):
+    except (UnicodeDecodeError, AttributeError, TypeError):  # TypeError: a header without a value
         return _invalid("ce_*", "UTF-8 text", "other bytes")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,14 +14,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from confluent_kafka import KafkaError, Producer
-
 from chaos import catalogue, readout
 from chaos.compose import Composer, Send
 from chaos.history import Writer
 from chaos.judge import Registry
+from confluent_kafka import KafkaError, Producer
 
-UNSURE = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}  # noqa: SLF001 - their only names
+UNSURE = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
 LAST_SECONDS = 90.0
 """How long the last acknowledgements are waited for: a broker may be starting again."""
 
@@ -32,6 +32,8 @@ class Generator:
         settings = {"enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": 60_000, "log_level": 0}
         self._producer = Producer({"bootstrap.servers": bootstrap, **settings})
         self._history, self._count, self._open = history, 0, 0
+        self._again: list[tuple[Send, float]] = []
+        self._parent = os.getppid()
 
     def run(self, sends: list[Send]) -> None:
         started = time.time() + 0.2
@@ -40,9 +42,17 @@ class Generator:
             while (wait := intended - time.time()) > 0:
                 self._producer.poll(min(wait, 0.005))
             self._send(send, intended * 1000)
+            self._repeat()
         deadline = time.monotonic() + LAST_SECONDS
-        while self._open and time.monotonic() < deadline:
+        while (self._open or self._again) and time.monotonic() < deadline and os.getppid() == self._parent:
             self._producer.poll(0.1)
+            self._repeat()
+
+    def _repeat(self) -> None:
+        """What nobody knows the outcome of goes again under the same id."""
+        again, self._again = self._again, []
+        for send, intended in again:
+            self._send(send, intended)
 
     def _send(self, send: Send, intended: float) -> None:
         self._count += 1
@@ -56,7 +66,7 @@ class Generator:
                 self._history.outcome("ok", number, record=at)
             elif error.code() in UNSURE:
                 self._history.outcome("info", number, error=error.str())
-                self._send(send, intended)
+                self._again.append((send, intended))
             else:
                 self._history.outcome("fail", number, error=error.str())
 

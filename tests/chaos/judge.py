@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
@@ -35,6 +36,9 @@ VERDICTS = (
     "receipt_without_record",
     "unseen",
 )
+WORD = re.compile(rb"W(?=[0-9]{6})")
+"""Where a FİN of ours may begin."""
+
 Chain = tuple[str, str, str]
 """(key of the person or case, agency, stream)."""
 
@@ -108,6 +112,8 @@ class Judge:
             if each.send.expect == "applied":
                 self._good[each.send.agency, each.send.id].append(each)
         self._chains = self._sent_chains()
+        people = [i for records in self._good.values() for i in records if i.type.of_person]
+        self._fins = {each.subject.encode() for each in people}
         self._subjects: dict[str, str] = {}  # key in events.* → FİN or case number
 
     def judge(self) -> dict[str, int]:
@@ -160,9 +166,8 @@ class Judge:
         for records in self._good.values():
             chains[records[0].chain].append(records[0])
         for chain in chains.values():
-            chain.sort(
-                key=lambda i: (i.rec.partition, i.rec.offset) if any(i.unsure for i in chain) else i.send.sequence
-            )
+            unsure = any(each.unsure for each in chain)
+            chain.sort(key=lambda i: (i.rec.partition, i.rec.offset) if unsure else i.send.sequence)
         return chains
 
     def _receipts(self) -> None:
@@ -382,22 +387,18 @@ class Judge:
 
     def _spoken(self) -> None:
         """No canary and no FİN in a key or header that the hub writes, nor in a receipt."""
-        fins = {
-            s.encode()
-            for s in (each.subject for records in self._good.values() for each in records if each.type.of_person)
-        }
         for rec in self._all(""):
             if rec.topic.startswith("in."):
                 continue
             text = b"\n".join([rec.key or b"", *(value for _, value in rec.headers)])
             if rec.topic.startswith(("receipts.", "activity", "audit")):
                 text += rec.value or b""
-            if CANARY.search(text) or any(fin in text for fin in fins & set(_words(text))):
-                self._say("over_delivery", f"{rec.at}: personal data where none may be")
+            self.silent(rec.at, text)
 
-
-def _words(text: bytes) -> Iterable[bytes]:
-    return (text[i : i + 7] for i in range(len(text) - 6) if text[i : i + 1] == b"W")
+    def silent(self, where: str, text: bytes) -> None:
+        """Holds no text that is of a person."""
+        if CANARY.search(text) or any(text[m.start() : m.start() + 7] in self._fins for m in WORD.finditer(text)):
+            self._say("over_delivery", f"{where}: personal data where none may be")
 
 
 def _origin(value: dict[str, Any]) -> str:

@@ -1,17 +1,22 @@
-"""Product mutants: a worker with one fault built in. Each must turn a run red.
+"""Product mutants: a worker with one fault built in, which must turn a run red; or one that ends at a step of a batch.
 
-`python mutants.py NAME worker` runs `hub worker` so. The product has no switch for it: what is replaced is named
-here, and a name that is gone fails at once, so that no mutant is survived because it was never there.
+`python mutants.py NAME worker` runs `hub worker` so, `python mutants.py crash_STEP worker` until it comes to that
+step. The product has no switch for it: what is replaced is named here, and a name that is gone fails at once, so
+that no mutant is survived because it was never there.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from aiokafka import AIOKafkaProducer
 
 from hub import cli
 from hub.engine import transaction
@@ -54,13 +59,35 @@ def mask_off() -> None:
     _replace(reader, "ProjectionPlan", bare)
 
 
-MUTANTS = {
-    "dedupe_off": (dedupe_off, "dup_effect"),
-    "offsets_first": (offsets_first, "lost"),
-    "unkeyed": (unkeyed, "disorder"),
-    "mask_off": (mask_off, "over_delivery"),
+MUTANTS = {each.__name__: each for each in (dedupe_off, offsets_first, unkeyed, mask_off)}
+
+
+STEPS = {
+    "begun": ("begin_transaction", "after"),
+    "sent": ("send_batch", "after"),
+    "offsets": ("send_offsets_to_transaction", "before"),
+    "commit": ("commit_transaction", "before"),
+    "committed": ("commit_transaction", "after"),
 }
-"""Name → what does it, and the verdict that must show it."""
+"""Named steps of a batch: the call of Kafka's producer at which the worker ends itself."""
+
+
+def crash(step: str) -> None:
+    """kill -9 at that step, somewhere after the first batches."""
+    name, when = STEPS[step]
+    call, left = getattr(AIOKafkaProducer, name), random.randrange(40, 200)
+
+    async def last(self: Any, *given: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left <= 0 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = await call(self, *given, **named)
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    _replace(AIOKafkaProducer, name, last)
 
 
 def _replace(where: Any, name: str, by: Any) -> None:
@@ -69,5 +96,9 @@ def _replace(where: Any, name: str, by: Any) -> None:
 
 
 if __name__ == "__main__":
-    MUTANTS[sys.argv.pop(1)][0]()
+    wanted = sys.argv.pop(1)
+    if wanted.startswith("crash_"):
+        crash(wanted.removeprefix("crash_"))
+    else:
+        MUTANTS[wanted]()
     cli.main()

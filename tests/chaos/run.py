@@ -22,12 +22,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from chaos import catalogue, selftest
 from chaos.stage import Load, Report, Stage, Theatre
 from chaos.subject import Broker, NoBroker, Worker
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 FROZEN_SECONDS = 11.0
 """Longer than the session of a worker, which is 8 seconds."""
@@ -86,6 +85,11 @@ def freeze_broker(stage: Stage) -> None:
     stage.freeze_broker(5)
 
 
+def crash_in_batch(stage: Stage) -> None:
+    for step in ("begun", "sent", "offsets", "commit", "committed"):
+        stage.crash(0, step)
+
+
 def nothing(stage: Stage) -> None:
     pass
 
@@ -99,6 +103,7 @@ QUICK = (
 )
 FULL = (
     Scenario("kill-workers", 180, kill_workers(20, 8)),
+    Scenario("crash-in-batch", 120, crash_in_batch),
     Scenario("freeze-worker", 20, freeze_worker),
     Scenario("stop-worker", 10, stop_worker, failover=False),
     Scenario("roll-workers", 20, roll_workers, failover=False),
@@ -211,7 +216,8 @@ class Run:
 def _line(report: Report, seconds: float) -> str:
     found = {name: count for name, count in report.verdicts.items() if count}
     facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report.facts.items())
-    return f"{report.name:24} {found or 'clean'} ({facts}; {seconds:.0f} s){' void: ' + '; '.join(report.vacuous) if report.vacuous else ''}"
+    void = f" void: {'; '.join(report.vacuous)}" if report.vacuous else ""
+    return f"{report.name:24} {found or 'clean'} ({facts}; {seconds:.0f} s){void}"
 
 
 def main() -> None:

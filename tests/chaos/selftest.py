@@ -20,7 +20,7 @@ from chaos.judge import VERDICTS, Judge, Registry
 from chaos.model import Applied, deliveries, late, statuses
 from chaos.readout import Rec, Topics
 
-PARTITIONS, EVENTS, SEED = 4, 400, 7
+PARTITIONS, EVENTS, SEED = 4, 200, 7
 NOW = 1_790_000_000_000
 
 
@@ -154,9 +154,15 @@ class Stand:
         spoil: Callable[[FakeHub, list[tuple[Rec, Send]]], None] = lambda hub, inputs: None,
         forgetful: Iterable[int] = (),
         unseen: int = 0,
+        again: tuple[int, int] | None = None,
     ) -> Judge:
-        hub = FakeHub(self.catalogue)
-        history, inputs = hub.take(self.sends)
+        """`again`: nobody knew of the first of the two whether it had arrived, and it was taken after the second."""
+        hub, sends = FakeHub(self.catalogue), list(self.sends)
+        if again:
+            sends[again[0]], sends[again[1]] = sends[again[1]], sends[again[0]]
+        history, inputs = hub.take(sends)
+        if again:
+            history.sent[again[1]].unsure = True
         carried = [inputs[i] for i in order(list(range(len(inputs))))]
         hub.carry(carried, frozenset(self.sends[i].id for i in forgetful))
         spoil(hub, inputs)
@@ -254,6 +260,7 @@ def cases(catalogue: Catalogue) -> list[Case]:
     return [
         Case("nothing wrong", None, lambda s: s.judge()),
         Case("two persons swapped", None, lambda s: s.judge(order=_swapped(*s.pair(same=False)))),
+        Case("one person's event again, later", None, lambda s: s.judge(again=s.pair(same=True))),
         Case("tail dropped", "lost", lambda s: s.judge(order=lambda o: [i for i in o if i not in single[-5:]])),
         Case("middle dropped", "gap", lambda s: s.judge(order=lambda o: [i for i in o if i != middle])),
         Case("middle dropped, lost", "lost", lambda s: s.judge(order=lambda o: [i for i in o if i != middle])),

@@ -24,6 +24,10 @@ CAUGHT_UP_SECONDS = 60.0
 """After the last fault has healed and the last event is acknowledged, every record has its verdict."""
 
 
+CRASH_SECONDS = 40.0
+"""A worker that is to crash at a step of a batch comes to it in this time."""
+
+
 @dataclass(frozen=True)
 class Load:
     """Events a second, for so many seconds; `run` sets it apart from others on the broker, `seed` makes it."""
@@ -67,7 +71,7 @@ class Stage:
 
     def seen(self) -> set[str]:
         """Coordinates that have a verdict."""
-        return set(list(self._watch.seen))
+        return set(self._watch.seen)
 
     def sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -109,6 +113,18 @@ class Stage:
         """A graceful stop; the others take over."""
         with self.fault("graceful stop", self.workers[number].name):
             self.workers[number].stop()
+
+    def crash(self, number: int, step: str) -> None:
+        """The worker kills itself with -9 at that step of a batch (mutants.py), and is started again."""
+        worker = self.workers[number]
+        worker.stop()
+        worker.start(f"crash_{step}")
+        deadline = time.monotonic() + CRASH_SECONDS
+        while worker.running and time.monotonic() < deadline:
+            self.sleep(0.05)
+        with self.fault(f"kill -9 at {step}", worker.name):
+            worker.kill()
+            worker.start()
 
     def kill_broker(self, pause: float) -> None:
         with self.fault("kill -9", "broker"):
@@ -183,6 +199,8 @@ class Theatre:
         self, name: str, sent: history.History, topics: Topics, registry: Registry, seen: set[str], stage: Stage
     ) -> Report:
         judge = Judge(self.catalogue, registry, sent, topics, seen)
+        for worker in stage.workers:
+            judge.silent(worker.log.name, worker.log.read_bytes())
         verdicts = judge.judge()
         facts = {"events": len(sent.sent), "duplicates": judge.duplicates, "delivered": _delivered(topics)}
         report = Report(name, verdicts, judge.found, stage.faults, facts)
@@ -194,7 +212,7 @@ class Theatre:
         if not judge.duplicates:
             report.vacuous.append("no duplicate was seen")
         if not history.punctual(sent):
-            report.vacuous.append("the generator fell behind by more than 1 %")
+            report.vacuous.append("the generator fell behind its schedule by more than 1 %")
         return report
 
     def _keep(self, folder: Path, report: Report, topics: Topics) -> None:

@@ -99,8 +99,13 @@ class Worker:
             capture_output=True,
         )
 
-    def start(self) -> None:
-        how = [str(HERE / "mutants.py"), self._mutant] if self._mutant else ["-m", "hub"]
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, mutant: str = "") -> None:
+        mutant = mutant or self._mutant
+        how = [str(HERE / "mutants.py"), mutant] if mutant else ["-m", "hub"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *how, "worker"],
@@ -128,7 +133,7 @@ class Worker:
     def stop(self) -> float:
         """SIGTERM, and how many seconds it took."""
         began = time.monotonic()
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -6,9 +6,8 @@ import threading
 import time
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, TopicPartition
-
 from chaos.readout import Place
+from confluent_kafka import Consumer, TopicPartition
 
 
 class Watch:

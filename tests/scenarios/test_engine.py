@@ -5,11 +5,13 @@ What became of each input is read from the topics with Confluent's client; nothi
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -23,8 +25,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+import crc32c
 import fastavro
 import pytest
+from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from world import VETERAN, catalogue, headers, sample
 
@@ -462,3 +466,24 @@ def test_a_worker_that_is_stopped_hands_over_at_once(stage: Stage) -> None:
     assert load.in_flight(at) > 0
     exactly_once(load)
     assert load.silence() < SESSION / 2, "nobody waited for a session to time out"
+
+
+async def header_that_is_no_text(bootstrap: str, topic: str, partition: int) -> None:
+    """A record whose header's name is not UTF-8: the broker takes it, Python's clients cannot read it."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    batch = producer.create_batch()
+    batch.append(timestamp=None, key=b"k", value=b"v", headers=[("ABCD", b"x")])
+    raw = bytearray(bytes(batch._build()).replace(b"ABCD", b"\xff\xfe\xfd\xfc"))
+    struct.pack_into(">I", raw, 17, crc32c.crc32c(bytes(raw[21:])))
+    batch._buffer = raw
+    await (await producer.send_batch(batch, topic, partition=partition))
+    await producer.stop()
+
+
+def test_a_header_that_no_client_can_read_stops_nobody_else(stage: Stage) -> None:
+    stage.workers()
+    asyncio.run(header_that_is_no_text(stage.bootstrap, "in.asan", 1))
+    with Load(stage, "unread") as load:
+        load.finished()
+    exactly_once(load)

@@ -255,3 +255,29 @@ def test_codes_are_explained_in_the_files_that_people_read() -> None:
     from hub.errors import Code
 
     assert set(found) == {code.value for code in Code}
+
+
+@pytest.mark.parametrize("content", ["3", f'["{CANARY}"]', "null", f'{{"type": "x"}}\n"{CANARY}"'])
+def test_what_is_no_event_object_is_a_sentence(run: Run, registered: None, tmp_path: Path, content: str) -> None:
+    (tmp_path / "events.json").write_text(content)
+    said = run("publish", str(tmp_path / "events.json"), "--as", "mod")
+    a_sentence(said)
+    assert CANARY not in said.err
+
+
+def test_a_file_that_is_no_text_is_a_sentence(run: Run, registered: None, tmp_path: Path) -> None:
+    (tmp_path / "events.json").write_bytes(b"\xff\xfe\x00")
+    a_sentence(run("publish", str(tmp_path / "events.json"), "--as", "mod"), "events.json", "UTF-8")
+
+
+def test_a_folder_is_no_file_of_events(run: Run, registered: None, tmp_path: Path) -> None:
+    assert run("publish", str(tmp_path), "--as", "mod").code == 2  # typer.Argument(dir_okay=False)
+
+
+def test_a_lane_that_does_not_exist_is_a_sentence(run: Run, registered: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_PERSON_SECRET", "s" * 32)
+    a_sentence(run("worker", "--lanes", "nonsense"), "nonsense", "gate")
+
+
+def test_a_word_of_a_closed_set_is_checked(run: Run, registered: None) -> None:
+    assert run("dlq", "list", "--code", "nonsense").code == 2

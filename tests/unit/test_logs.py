@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -123,3 +125,40 @@ def test_what_is_below_the_level_is_not_written(monkeypatch: pytest.MonkeyPatch,
     structlog.get_logger("hub.test").info("quiet")
     logging.getLogger("any").info("quiet")
     assert lines() == []
+
+
+def test_a_task_that_nobody_awaited_does_not_quote_either(lines: Any) -> None:
+    async def fail() -> None:
+        raise ValueError(CANARY)
+
+    async def forget() -> None:
+        task = asyncio.ensure_future(fail())
+        await asyncio.sleep(0)
+        del task
+
+    asyncio.run(forget())
+    assert [line["logger"] for line in lines()] == ["asyncio"]
+    assert CANARY not in json.dumps(lines())
+
+
+def test_an_exception_as_an_argument_does_not_quote_either(lines: Any) -> None:
+    """As mode says it: `log.exception("Crashed reason=%r", reason)`."""
+    error = ValueError(CANARY)
+    for text in ("Crashed reason=%r", "Error: %s"):
+        logging.getLogger("mode.services").error(text, error, exc_info=error)
+    assert len(lines()) == 2 and CANARY not in json.dumps(lines())
+
+
+def test_a_process_that_ends_by_an_exception_does_not_quote_either() -> None:
+    program = f"from hub import logs; logs.configure(json=True)\nraise ValueError({CANARY!r}.lower())"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and CANARY.lower() not in ended.stderr
+
+
+def test_a_thread_that_ends_by_an_exception_does_not_quote_either() -> None:
+    program = (
+        "import threading\nfrom hub import logs; logs.configure(json=True)\n"
+        f"def work(): raise ValueError({CANARY!r}.lower())\nt = threading.Thread(target=work); t.start(); t.join()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert CANARY.lower() not in ended.stderr
