@@ -15,7 +15,8 @@ from hub.pipeline.attributes import read_attributes
 from hub.pipeline.fold import status_value
 from hub.pipeline.gate import Gate
 from hub.pipeline.identify import content, identity, person_id, pseudonym
-from hub.pipeline.ledger import Ledger, outbound_headers
+from hub.pipeline.ledger import Ledger, origin_of, outbound_headers
+from hub.pipeline.refuse import receipt
 from hub.pipeline.rulebook import compile_rulebook
 from hub.registry.schemas import Schemas
 
@@ -43,6 +44,7 @@ def cost_of_parts() -> dict[str, float]:
     record, one = passed[0], records[0]
     reader = rules.ledger_readers[schemas.id_of(bench.TYPE)]
     gate_reader = rules.gate_readers[schemas.id_of(bench.TYPE)]
+    codecs, origin, status = rules.codecs, origin_of(record), status_value("p", 1, entry.facts)
     fields = gate_reader.read(one.value or b"").fields
     key, value = record.key or b"", record.value or b""
     parts: dict[str, Callable[[], object]] = {
@@ -56,6 +58,8 @@ def cost_of_parts() -> dict[str, float]:
         "identity and content": lambda: (identity("s", "i", "k"), content("t", 0, 0, value)),
         "two pseudonyms": lambda: (pseudonym(key, b"a"), pseudonym(key, b"b")),
         "status folded": lambda: status_value("p", 1, entry.facts),
+        "status packed": lambda: codecs.status.pack(status),
+        "receipt made": lambda: receipt(codecs, origin, "APPLIED", 0, 0, id="e-1", event_id="a" * 32, version=1),
     }
     found = {name: _best(part, ROUNDS) for name, part in parts.items()}
     found["gate, all of it"] = _best(lambda: memory.gate({}, records), 1) / len(records)
