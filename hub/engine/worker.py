@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 import structlog
@@ -14,7 +15,7 @@ from hub.engine.app import LANES, build_app
 from hub.engine.lane import Lane
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Runtime
-from hub.kafka import tolerance
+from hub.kafka import taken, tolerance
 from hub.kafka.connection import Connection
 from hub.metrics import Metrics
 from hub.pipeline.rulebook import Rulebook
@@ -33,6 +34,8 @@ def run_worker(
     """
     uvloop.install()
     tolerance.install()
+    taken.install()
+    _spare_the_collector()
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
     observer = LaneMetrics(metrics)
@@ -47,3 +50,10 @@ def run_worker(
     worker = Worker(app, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False)
     worker.spinner = None  # it would write to the terminal, between two lines of JSON
     worker.execute_from_commandline()
+
+
+def _spare_the_collector() -> None:
+    """A batch makes tens of thousands of short-lived tuples and no cycles: look for these seldom, not in the rules."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
