@@ -26,6 +26,10 @@ SILENT_MS = 15_000
 """A broker that has answered no fetch for so long is away: the lane waits, and is not ready."""
 
 
+LEAVE_SECONDS = 3.0
+"""How long leaving the group may take; a worker that stops does stop, and its session ends by itself."""
+
+
 class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
     """A service of the Faust worker. It leaves its group when it stops; a fatal error crashes the worker."""
 
@@ -74,8 +78,13 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         await self._end_numbers()
-        if self._consumer is not None:
-            await self._consumer.stop()
+        if self._consumer is None:
+            return
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._consumer.stop()
+        except Exception as error:  # the broker may be away; nothing is left to be done with this consumer
+            log.warning("left without a word", lane=self.spec.name, exc_info=error)
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         await self._end_numbers()

@@ -37,7 +37,7 @@ IDLE_SECONDS = 30.0
 """An idle number commits this often what it has read past: markers of transactions have offsets too, and when
 retention takes them, a committed offset before them would look like a loss."""
 
-END_SECONDS = 8.0
+END_SECONDS = 4.0
 """How long a batch in flight may take when its number is given back, before it is cancelled."""
 
 FAULTS_IN_A_ROW = 100
@@ -166,15 +166,22 @@ class Number:
             if records:
                 await self._work(records)
                 busy = time.monotonic()
-            elif time.monotonic() - busy > IDLE_SECONDS:
+            elif self._in_doubt() or time.monotonic() - busy > IDLE_SECONDS:
                 await self._catch_up()
                 busy = time.monotonic()
             self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
+
+    def _in_doubt(self) -> bool:
+        """Whether the last commit may be incomplete, and a broker answers that could complete it."""
+        since = self._producer.doubtful_since if self._producer else None
+        return since is not None and any((self._consumer.last_poll_timestamp(tp) or 0) > since for tp in self.tps)
 
     async def _catch_up(self) -> None:
         """Commit the positions of an idle number: behind the last marker, where nothing is left to read."""
         read = {tp: await self._consumer.position(tp) for tp in self.tps}
         offsets = {tp: offset for tp, offset in read.items() if offset > self._committed[tp]}
+        if self._in_doubt():
+            offsets = read  # one without an offset would not be sent
         if offsets:
             assert self._producer is not None
             await self._producer.commit((), offsets)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.conn import CloseReason
 
+from hub.clock import now_ms
 from hub.engine.partitioner import partition_of
 from hub.event import Row
 from hub.kafka.connection import Connection
@@ -20,6 +22,15 @@ aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
 
 BATCH_BYTES = 1 << 20
 """Record batches are cut at this size; one record may be larger and then travels alone."""
+
+COMMIT_SECONDS = 20.0
+"""After so long the broker has aborted the transaction by itself (`transaction_timeout_ms`): whatever still waits for
+it is given up, and its number starts again."""
+
+CLOSE_SECONDS = 1.0
+
+Built = dict[tuple[str, int], list[Any]]
+"""(topic, partition) → record batches."""
 
 
 class _Open:
@@ -37,7 +48,12 @@ class _Open:
 
 
 class Transactions:
-    """A transactional producer that is used until its first failure, then closed and never again."""
+    """A transactional producer that is used until its first failure, then closed and never again.
+
+    A broker that is killed just after it took a commit may come back without having written the commit's marker to
+    some partitions (Apache Kafka 4.3): until this producer commits there again, no reader sees what follows in them. So
+    where a connection broke since the last transaction began, the next one commits in its partitions, too.
+    """
 
     def __init__(
         self,
@@ -57,30 +73,51 @@ class Transactions:
             transaction_timeout_ms=15_000,
             request_timeout_ms=10_000,
         )
+        self._breaks, self._begun, self._broke_at = 0, 0, 0.0
+        self._touched: set[TopicPartition] = set()
+
+    @property
+    def doubtful_since(self) -> float | None:
+        """Milliseconds since 1970 of the break after which the last transaction may lack markers, where there was one:
+        commit again, soon after the broker is back, if only the offsets anew."""
+        return self._broke_at if self._breaks != self._begun else None
 
     async def start(self) -> None:
         """InitProducerId: fences a predecessor with the same id and ends the transaction it left open."""
+        _on_break(self._producer, self._count_break)
         await self._producer.start()
         # all at once: looked up one by one, at the first record for each, they would hold up the first transactions
         await self._producer.client.set_topics(self._topics)
 
     async def commit(self, outputs: Iterable[Row], offsets: Mapping[TopicPartition, int]) -> None:
         """Returns once the transaction is committed. After any exception its outcome may be either."""
+        built, again, begun = self._build(outputs), self._touched if self.doubtful_since else set(), self._breaks
+        async with asyncio.timeout(COMMIT_SECONDS):
+            await self._commit(built, again, offsets)
+        touched = {TopicPartition(*place) for place in built} | again
+        self._touched = touched if self._breaks == begun else touched | self._touched
+        self._begun = begun
+
+    async def _commit(
+        self, built: Built, again: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]
+    ) -> None:
         producer = self._producer
         await producer.begin_transaction()
+        for tp in again:
+            producer._txn_manager.maybe_add_partition_to_txn(tp)
         sent = [
             await producer.send_batch(batch, topic, partition=partition)
-            for (topic, partition), batches in self._build(outputs).items()
+            for (topic, partition), batches in built.items()
             for batch in batches
         ]
         await asyncio.gather(*sent)
         await producer.send_offsets_to_transaction(dict(offsets), self._group)
         await producer.commit_transaction()
 
-    def _build(self, outputs: Iterable[Row]) -> dict[tuple[str, int], list[Any]]:
+    def _build(self, outputs: Iterable[Row]) -> Built:
         """Record batches by (topic, partition). Appends to aiokafka's own writer without its wrapper's checks."""
         now = int(time.time() * 1000)
-        built: dict[tuple[str, int], list[Any]] = {}
+        built: Built = {}
         open_: dict[tuple[str, int], _Open] = {}
         for topic, partition, key, value, headers in outputs:
             if partition is None:
@@ -98,8 +135,31 @@ class Transactions:
 
     async def close(self) -> None:
         """Let go of the producer; what it left open is ended by its successor's start."""
-        try:
-            async with asyncio.timeout(5):
-                await self._producer.stop()
-        except Exception:
-            return  # the producer is given up; a broker that is away cannot be told
+        if not await _within(CLOSE_SECONDS, self._producer.stop()):  # a broker that is away cannot be told
+            await _within(CLOSE_SECONDS, self._producer.client.close())
+
+    def _count_break(self) -> None:
+        self._breaks, self._broke_at = self._breaks + 1, now_ms()
+
+
+def _on_break(producer: AIOKafkaProducer, tell: Callable[[], None]) -> None:
+    """`tell` of each connection that ends by other means than our own."""
+    client: Any = producer.client
+    closed = client._on_connection_closed
+
+    def heard(connection: Any, reason: CloseReason) -> None:
+        if reason in (CloseReason.CONNECTION_BROKEN, CloseReason.CONNECTION_TIMEOUT):
+            tell()
+        closed(connection, reason)
+
+    client._on_connection_closed = heard
+
+
+async def _within(seconds: float, end: Awaitable[None]) -> bool:
+    """Whether it ended by itself and well."""
+    try:
+        async with asyncio.timeout(seconds):
+            await end
+    except Exception:
+        return False
+    return True

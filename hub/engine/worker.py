@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from traceback import StackSummary, print_list, walk_tb
+from typing import Any, cast
 
 import structlog
 import uvloop
-from faust import Worker
+from faust import App, Worker
+from mode.utils.tracebacks import Traceback
 
 from hub.clock import now_ms
 from hub.engine.app import LANES, build_app
 from hub.engine.lane import Lane
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Runtime
-from hub.kafka import taken, tolerance
+from hub.errors import ConfigError
+from hub.kafka import outage, taken, tolerance
 from hub.kafka.connection import Connection
 from hub.metrics import Metrics
 from hub.pipeline.rulebook import Rulebook
@@ -23,6 +30,28 @@ from hub.probe import Probe
 from hub.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+
+class _Worker(Worker):
+    """Faust's, which ends its lanes together, and answers no signal by printing values or opening a debugger."""
+
+    def __init__(self, app: App, lanes: Sequence[Lane], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._lanes = lanes
+
+    async def _stop_on_signal(self, number: signal.Signals) -> None:
+        await asyncio.gather(*(lane.stop() for lane in self._lanes), return_exceptions=True)
+        await super()._stop_on_signal(number)
+
+    def _on_sigusr1(self) -> None:
+        """Where every task stands, to stderr: lines of code, no values."""
+        for task in asyncio.all_tasks(self.loop):
+            sys.stderr.write(f"Stack of {task.get_name()} (most recent call last):\n")
+            print_list(StackSummary.extract(walk_tb(cast(Any, Traceback.from_task(task)))), file=sys.stderr)
+        sys.stderr.flush()
+
+    def _on_sigusr2(self) -> None:
+        log.info("SIGUSR2 has no meaning here; SIGUSR1 says where every task stands")
 
 
 def run_worker(
@@ -36,6 +65,8 @@ def run_worker(
     tolerance.install()
     taken.install()
     _spare_the_collector()
+    outage.install()
+    _make(settings.data_dir)
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
     observer = LaneMetrics(metrics)
@@ -47,7 +78,9 @@ def run_worker(
     port = probe.start(settings.metrics_host, settings.metrics_port)
     log.info("worker", metrics=f"http://{settings.metrics_host}:{port}/metrics", lanes=list(lanes))
     app = build_app(runtime, running, metrics, settings.data_dir)
-    worker = Worker(app, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False)
+    worker = _Worker(
+        app, running, loop=loop, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False
+    )
     worker.spinner = None  # it would write to the terminal, between two lines of JSON
     worker.execute_from_commandline()
 
@@ -57,3 +90,10 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data_dir {folder} cannot be made: {error.strerror}; set HUB_DATA_DIR") from error

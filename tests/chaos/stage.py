@@ -169,10 +169,13 @@ class Theatre:
             stops = [worker.stop() for worker in workers]
             watch.close()
         seen = {record for record, at in watch.seen.items() if at <= deadline}
-        topics = readout.read(self.broker.bootstrap, first, readout.ends(self.broker.bootstrap))
+        hidden: list[str] = []
+        topics = readout.read(self.broker.bootstrap, first, readout.ends(self.broker.bootstrap), hidden)
         registry = Registry(readout.schemas(self.broker.bootstrap))
         report = self._judge(name, sent, topics, registry, seen, stage)
         report.facts |= {"caught_up_seconds": round(waited, 1), "longest_stop_seconds": round(max(stops), 1)}
+        if hidden:
+            report.facts["open_transactions"] = hidden
         self._keep(folder, report, topics)
         return report
 

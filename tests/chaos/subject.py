@@ -72,22 +72,25 @@ class Broker:
 
 
 class Worker:
-    """One worker process; `mutant` names a fault to be built into it (see mutants.py)."""
+    """One worker process; `mutant` names a fault to be built into it (see mutants.py), `settings` are `HUB_*`."""
 
-    def __init__(self, name: str, bootstrap: str, folder: Path, mutant: str = "") -> None:
+    def __init__(self, name: str, bootstrap: str, folder: Path, mutant: str = "", **settings: str) -> None:
         self.name, self._mutant, self._port = name, mutant, free_port()
         self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")} | {
-            "HUB_BROKER": "external",
-            "HUB_BOOTSTRAP_SERVERS": bootstrap,
-            "HUB_PARTITIONS": str(PARTITIONS),
-            "HUB_PERSON_SECRET": SECRET,
-            "HUB_DATA_DIR": str(folder / name),
-            "HUB_METRICS_PORT": str(self._port),
-            "HUB_LIFELINE": "1",  # it ends when our end of its standard input is gone
-        }
+        self._environment = (
+            {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+            | {
+                "HUB_BROKER": "external",
+                "HUB_BOOTSTRAP_SERVERS": bootstrap,
+                "HUB_PARTITIONS": str(PARTITIONS),
+                "HUB_PERSON_SECRET": SECRET,
+                "HUB_DATA_DIR": str(folder / name),
+                "HUB_METRICS_PORT": str(self._port),
+                "HUB_LIFELINE": "1",  # it ends when our end of its standard input is gone
+            }
+            | settings
+        )
 
     def apply_topics(self) -> None:
         """Topics and schemas as the catalogue wants them."""

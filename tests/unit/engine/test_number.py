@@ -62,6 +62,8 @@ class Broker:
 class Producer:
     """Stands for `Transactions`: a producer that was closed, or has failed, is not used again."""
 
+    doubtful_since = None
+
     def __init__(self, broker: Broker, name: str) -> None:
         self._broker, self.name, self.usable, self.closed = broker, name, False, False
         broker.producers.append(self)

@@ -1,0 +1,61 @@
+"""Mends two places in which aiokafka 0.14 waits for ever once a broker has gone away.
+
+A write to a connection that is being closed: asyncio's transport takes it, uvloop's raises RuntimeError, and aiokafka
+expects OSError alone. The error ended the task that keeps the cluster's metadata, and whoever waits for metadata (each
+send, each fetch) waited for ever. It is told as what it is: a broken connection, which aiokafka retries.
+
+The end of a consumer: the fetcher cancels its task once. Where that meets a rebalance, the task takes the cancellation
+for that of a fetch it is just ending, and goes on fetching. It is cancelled again until it has ended.
+
+`pyproject.toml` holds aiokafka to 0.14; look here when that changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.errors import KafkaConnectionError
+
+CANCEL_SECONDS = 0.5
+"""How long the fetcher's task may take to end before it is cancelled again."""
+
+
+def broken_is_broken(send: Callable[..., Any]) -> Callable[..., Any]:
+    """`send` of a connection, with a closed transport told as `KafkaConnectionError`."""
+
+    @functools.wraps(send)
+    def told(self: Any, *given: Any, **named: Any) -> Any:
+        try:
+            return send(self, *given, **named)
+        except RuntimeError as error:
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"Connection at {self._host}:{self._port} broken: {error}") from error
+
+    return told
+
+
+def ends_in_the_end(close: Callable[..., Any]) -> Callable[..., Any]:
+    """`close` of a fetcher, whose task is then over."""
+
+    @functools.wraps(close)
+    async def ended(self: Any) -> None:
+        self._closed = True
+        while not self._fetch_task.done():
+            self._fetch_task.cancel()
+            await asyncio.wait({self._fetch_task}, timeout=CANCEL_SECONDS)
+        await close(self)
+
+    return ended
+
+
+def install() -> None:
+    """From now on every aiokafka client of this process does so."""
+    if not hasattr(AIOKafkaConnection.send, "__wrapped__"):
+        AIOKafkaConnection.send = broken_is_broken(AIOKafkaConnection.send)
+        AIOKafkaConnection._send_sasl_token = broken_is_broken(AIOKafkaConnection._send_sasl_token)
+        Fetcher.close = ends_in_the_end(Fetcher.close)

@@ -1,0 +1,72 @@
+"""A lane's transactions on a real broker: what a broken connection leaves in doubt is committed once more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.conn import CloseReason
+from kafka.admin import NewTopic
+
+from hub.engine import transaction
+from hub.engine.transaction import Transactions
+from hub.event import Output
+from hub.kafka.clients import admin
+from hub.kafka.connection import Connection
+
+Name = Callable[[str], str]
+
+
+def made(connection: Connection, topic: str) -> str:
+    with admin(connection) as client:
+        client.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])
+    return topic
+
+
+def test_partitions_of_a_commit_before_a_break_are_committed_again(apache: Connection, name: Name) -> None:
+    topic = made(apache, name("out"))
+    written = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
+
+    async def scenario() -> None:
+        reader = AIOKafkaConsumer(**apache.aiokafka())
+        await reader.start()
+        transactions = Transactions(apache, name("t"), name("g"), [topic], 2)
+        await transactions.start()
+        await transactions.commit([Output(topic, 0, b"k", b"first")], {written[0]: 1})
+        assert transactions.doubtful_since is None
+        for connection in list(transactions._producer.client._conns.values()):
+            connection.close(reason=CloseReason.CONNECTION_BROKEN)
+        assert transactions.doubtful_since is not None
+        await transactions.commit([Output(topic, 1, b"k", b"second")], {written[0]: 2})
+        assert transactions.doubtful_since is None
+        await transactions.commit([Output(topic, 1, b"k", b"third")], {written[0]: 3})
+        ends = await reader.end_offsets(written)
+        assert ends == {written[0]: 3, written[1]: 4}, "a record and two markers; two records, each with its own"
+        await transactions.close()
+        await reader.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_commit_that_never_ends_is_given_up(apache: Connection, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = made(apache, name("out"))
+    monkeypatch.setattr(transaction, "COMMIT_SECONDS", 0.5)
+
+    async def scenario() -> None:
+        transactions = Transactions(apache, name("t"), name("g"), [topic], 2)
+        await transactions.start()
+
+        async def never(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(transactions._producer._sender, "_do_txn_commit", never)
+        with pytest.raises(TimeoutError):
+            await transactions.commit([Output(topic, 0, b"k", b"v")], {TopicPartition(topic, 0): 1})
+        began = time.monotonic()
+        await transactions.close()
+        assert time.monotonic() - began < 4 * transaction.CLOSE_SECONDS
+
+    asyncio.run(scenario())

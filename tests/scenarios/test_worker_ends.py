@@ -1,0 +1,57 @@
+"""A worker process on its own: it ends when it is told to, and tells nothing of persons."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chaos.subject import Broker, Worker
+
+BROKER_GONE_SECONDS = 10.0
+LINES = 10.0
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    broker = Broker("embedded", tmp_path_factory.mktemp("broker"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(broker: Broker, tmp_path: Path) -> None:
+    folder = tmp_path / "file" / "below"
+    folder.parent.write_text("")
+    worker = Worker("worker", broker.bootstrap, tmp_path, HUB_DATA_DIR=str(folder))
+    worker.apply_topics()
+    worker.start()
+    with pytest.raises(RuntimeError, match="is not ready"):
+        worker.wait_ready()
+    assert f"data_dir {folder} cannot be made" in worker.log.read_text()
+
+
+def test_a_worker_whose_broker_is_gone_ends_within_seconds_and_says_where_it_stood(
+    broker: Broker, tmp_path: Path
+) -> None:
+    worker = Worker("worker", broker.bootstrap, tmp_path)
+    worker.start()
+    worker.wait_ready()
+
+    _until_it_says(worker, '"lane": "ledger", "number": 3, "keys"')
+    worker.signal(signal.SIGUSR1)
+    _until_it_says(worker, "_consumer.getmany")
+    assert "ledger.3" in worker.log.read_text(), "tasks are named"
+    assert "LOCAL VARIABLES" not in worker.log.read_text()
+
+    broker.kill()
+    assert worker.stop() < BROKER_GONE_SECONDS
+
+
+def _until_it_says(worker: Worker, what: str) -> None:
+    deadline = time.monotonic() + LINES
+    while what not in worker.log.read_text():
+        assert time.monotonic() < deadline, worker.log.read_text()[-2000:]
+        time.sleep(0.05)
