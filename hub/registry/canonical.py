@@ -29,10 +29,9 @@ _NAMES = ("type", "name", "namespace", "aliases")
 def canonical(schema: str, *, normalize: bool = False) -> str:
     """The compact text; `normalize` sorts what Avro does not know as well. A text that is no JSON stays as it is."""
     try:
-        node = json.loads(schema)
-    except ValueError:
-        return schema  # a bare type name, or another schema language
-    return compact(_Writer(normalize=normalize).type(node, ""))
+        return compact(_Writer(normalize=normalize).type(json.loads(schema), ""))
+    except (ValueError, RecursionError):
+        return schema  # a bare type name, another schema language, or nothing that anybody can read
 
 
 def compact(node: Any) -> str:
