@@ -20,6 +20,7 @@ from rich.text import Text
 from hub import logs, metrics, registry
 from hub.admin import dead_letters, publish, topics, trace
 from hub.catalogue import Catalogue, load
+from hub.commands.registry import registry as registry_command
 from hub.errors import Code, ConfigError, HubError, SchemaError
 from hub.kafka.broker import Kind
 from hub.machine import lifeline
@@ -42,6 +43,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(connector_app, name="connector")
+app.command("registry")(registry_command)
 
 PIPE_COLUMNS = 200
 """Width of tables where nobody looks at a terminal: wide enough that a line stays a line."""

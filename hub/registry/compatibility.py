@@ -6,7 +6,7 @@ the specification says. `tests/laws/registry` holds it against what a reader rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, cast
 
@@ -160,17 +160,17 @@ class _Checker(ReaderWriterCompatibilityChecker):
         return result
 
     def _record(self, reader: RecordSchema, writer: RecordSchema, location: list[str]) -> SchemaCompatibilityResult:
+        claims = _claims(reader)
         return _all(
-            self._field(cast(Field, field), reader, writer, [*location, "fields", str(index)])
+            self._field(cast(Field, field), claims, writer, [*location, "fields", str(index)])
             for index, field in enumerate(reader.fields)
         )
 
     def _field(
-        self, field: Field, reader: RecordSchema, writer: RecordSchema, location: list[str]
+        self, field: Field, claims: Mapping[str, str], writer: RecordSchema, location: list[str]
     ) -> SchemaCompatibilityResult:
         written = lookup_writer_field(writer_schema=writer, reader_field=field)
-        taken = written is not None and written.name != field.name and written.name in reader.fields_dict
-        if written is not None and not taken:  # what is read by its name is not read again by an alias
+        if written is not None and claims[written.name] == field.name:
             return self.get_compatibility(field.type, written.type, "type", location)
         if field.has_default:
             return _FINE
@@ -200,6 +200,13 @@ def _answers_to(reader: NamedSchema, writer: NamedSchema) -> bool:
     given = aliases if isinstance(aliases, list | tuple) else ()
     space = reader.fullname.rpartition(".")[0]
     return reader.name == writer.name or writer.fullname in {full_name(str(each), space) for each in given}
+
+
+def _claims(reader: RecordSchema) -> dict[str, str]:
+    """Written field → the one that reads it: its namesake, else the last with that alias. None is read twice."""
+    fields = [cast(Field, field) for field in reader.fields]
+    aliases = {alias: field.name for field in fields for alias in cast("list[str]", field.props.get("aliases") or [])}
+    return aliases | {field.name: field.name for field in fields}
 
 
 def _holding(writer: Schema) -> Sequence[str]:

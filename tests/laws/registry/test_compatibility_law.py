@@ -1,4 +1,4 @@
-"""What the registry calls compatible is what a reader can decode: fastavro's reader with both schemas, no more, no less."""
+"""What the registry calls compatible is what a reader can decode: fastavro's, with both schemas; no more, no less."""
 
 from __future__ import annotations
 
