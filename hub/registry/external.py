@@ -1,4 +1,4 @@
-"""Another registry that keeps the schemas, spoken to as to Confluent's: the same shape as the log (`hub.registry.log`)."""
+"""Another registry that keeps the schemas, spoken to as to Confluent's: the same shape as the log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANSWER_SECONDS = 30.0
 ATTEMPTS = 5
 
 
-class Answered(Exception):  # noqa: N818 - an answer, said by its code
+class Answered(Exception):
     """The registry answered with an error: its own code and message."""
 
     def __init__(self, status: int, code: int, message: str) -> None:

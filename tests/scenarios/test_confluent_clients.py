@@ -73,7 +73,11 @@ def test_an_event_so_published_reaches_the_entitled_agencies_with_their_fields(
     producer = Producer({"bootstrap.servers": hub_on_embedded.bootstrap, "acks": "all", "log_level": 0})
     producer.produce(topic, serializer(schemas, text)(data, on(topic)), headers=headers)
     assert producer.flush(PATIENCE) == 0
-    entitled = {e.agency: e for e in catalogue().entitlements[TYPE] if not e.when}
+    entitled = {
+        e.agency: e
+        for e in catalogue().entitlements[TYPE]
+        if all(data[field] in values for field, values in e.when.items())
+    }
     received = hub_on_embedded.until(lambda: _received(hub_on_embedded, event_id, set(entitled)))
     assert entitled
     for message in received:

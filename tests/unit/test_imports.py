@@ -29,6 +29,8 @@ ROOMS: Mapping[str, set[str]] = {
     "kafka": {"errors"},
     "settings": {"errors", "kafka"},
     "registry": NOUNS | {"kafka", "avro", "catalogue"},
+    "evolution": NOUNS | {"avro", "catalogue", "registry"},
+    "handbook": NOUNS | {"catalogue", "simulate"},
     "pipeline": NOUNS | {"avro", "catalogue"},
     "sdk": {"errors"},
     "delivery": NOUNS | {"sdk", "avro", "kafka", "registry", "metrics"},
