@@ -52,16 +52,10 @@ def _checked(
 
 def _unreadable(schema: dict[str, Any], release: Release, file: str) -> list[Problem]:
     fix = "give the field a default, widen instead of narrowing, or make a new type: a new meaning is a new type"
-    return [
-        Problem(
-            file,
-            1,
-            f"data of version {release.version} cannot be read at {each.path}: {_said(each.kind)} {each.message}",
-            fix,
-        )
-        for each in differences(parse(schema), parse(release.schema))
-    ]
+    old = f"data of version {release.version} cannot be read"
+    found = differences(parse(schema), parse(release.schema))
+    return [Problem(file, 1, f"{old} at {each.path}: {_said(each)}", fix) for each in found]
 
 
-def _said(kind: str) -> str:
-    return f"{kind.lower().replace('_', ' ')}:"
+def _said(of: Difference) -> str:
+    return f"{of.kind.lower().replace('_', ' ')}: {of.message}"

@@ -30,7 +30,7 @@ ROOMS: Mapping[str, set[str]] = {
     "settings": {"errors", "kafka"},
     "registry": NOUNS | {"kafka", "avro", "catalogue"},
     "evolution": NOUNS | {"avro", "catalogue", "registry"},
-    "handbook": NOUNS | {"catalogue", "simulate"},
+    "handbook": NOUNS | {"avro", "catalogue", "simulate"},
     "pipeline": NOUNS | {"avro", "catalogue"},
     "sdk": {"errors"},
     "delivery": NOUNS | {"sdk", "avro", "kafka", "registry", "metrics"},
