@@ -22,7 +22,7 @@ from aiokafka.errors import (
 
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.spec import LaneSpec, Runtime
-from hub.engine.taking import Taking, never
+from hub.engine.taking import Taking
 from hub.engine.transaction import Transactions
 from hub.errors import Code, Fatal
 from hub.event import Rejection, Result
@@ -156,8 +156,7 @@ class Number:
 
     async def _carry(self) -> None:
         busy, runtime, ahead = time.monotonic(), self._runtime, self._runtime.ahead
-        held = (lambda: ahead.full) if self._spec.fair else never
-        take = Taking(self._consumer, self._committed, runtime.batch_records, held)
+        take = Taking(self._consumer, self._committed, runtime.batch_records, ahead if self._spec.fair else None)
         while not self._stopping.is_set():
             try:
                 records = await take()
@@ -208,9 +207,12 @@ class Number:
         await self._commit(records, result)
 
     def _stepped(self, records: Batch) -> Result:
+        began = time.perf_counter()
         try:
             with self._runtime.observer.timed(self._spec.name):
                 result = self._spec.step(self._state, records)
+            if not self._spec.fair:
+                self._runtime.ahead.cost(time.perf_counter() - began, len(records))
         except Fatal:
             raise
         except Exception as error:

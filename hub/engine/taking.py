@@ -1,10 +1,11 @@
 """Taking: which records make the next batch of a number, so that no agency waits behind another's backfill.
 
-    share    of one partition's records at most so many go into a batch while others have records, too
-    ahead    what the gate lets through the ledger has to carry, in the order of arrival: while more than that waits
-             there, the gate takes nothing from agencies that are themselves behind; live ones pass at once
+    share    while others are live, a batch has of one partition no more than what is `AHEAD_SECONDS` of work for the
+             ledger when all numbers take as much
+    ahead    what the gate lets through the ledger has to carry, in the order of arrival: while more work than that
+             waits there, the gate takes nothing from agencies that are themselves behind; live ones pass at once
 
-So a live event waits for at most a batch at the gate and `AHEAD` events at the ledger, however long the backfill is.
+So a live event waits for a batch at the gate and for `AHEAD_SECONDS` of work, however long the backfill is.
 Memory stays bounded: a partition with records at hand is not fetched from again (aiokafka), so that a lane holds at
 most `FETCH_BYTES` of each of its partitions, and one record more where that is larger.
 """
@@ -12,16 +13,20 @@ most `FETCH_BYTES` of each of its partitions, and one record more where that is 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
 
-SHARE = 250
-"""Records of one partition in a batch, while other partitions have some."""
+SMALLEST_SHARE = 10
+"""Records: however dear an event is, a backfill goes on."""
 
-AHEAD = 500
-"""Events that may wait at the ledger before agencies that are behind are held back at the gate."""
+AHEAD_SECONDS = 0.015
+"""Work that may wait at the ledger before agencies that are behind are held back at the gate."""
+
+LIVE_SECONDS = 2.0
+"""Nobody is held back where no other agency has sent anything for so long: a backfill alone runs at full speed."""
 
 BEHIND = 500
 """An agency with more records than that waiting in a partition is behind."""
@@ -34,10 +39,11 @@ HELD_WAIT_MS = 5
 
 
 class Ahead:
-    """How many events wait at the ledger, as far as the numbers of this process know."""
+    """How much work waits at the ledger, as far as the numbers of this process know."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, int] = {}
+        self._cost = 1e-4
 
     def tell(self, number: int, waiting: int) -> None:
         self._waiting[number] = waiting
@@ -46,13 +52,19 @@ class Ahead:
         """The number is not this process's any more."""
         self._waiting.pop(number, None)
 
+    def cost(self, seconds: float, records: int) -> None:
+        """A batch took so long: an event costs what the last ones did, on average."""
+        self._cost += 0.1 * (seconds / records - self._cost)
+
+    @property
+    def share(self) -> int:
+        """Records of one partition in a batch of a gate."""
+        return max(SMALLEST_SHARE, int(AHEAD_SECONDS / self._cost / max(1, len(self._waiting))))
+
     @property
     def full(self) -> bool:
-        return sum(self._waiting.values()) > AHEAD
-
-
-def never() -> bool:
-    return False
+        """Whether those that are behind have to wait."""
+        return sum(self._waiting.values()) * self._cost > AHEAD_SECONDS
 
 
 def nobody(topic: str) -> bool:
@@ -62,7 +74,7 @@ def nobody(topic: str) -> bool:
 class Taking:
     """Takes from one consumer the records of one number; `starts` are the offsets to read from.
 
-    `held` says whether those behind are held back now, `paused` whether nothing is taken from a topic at all.
+    With `ahead` it is fair among its partitions; `paused` says whether nothing is taken from a topic at all.
     """
 
     def __init__(
@@ -70,34 +82,38 @@ class Taking:
         consumer: Any,
         starts: Mapping[TopicPartition, int],
         most: int,
-        held: Callable[[], bool] = never,
+        ahead: Ahead | None = None,
         paused: Callable[[str], bool] = nobody,
     ) -> None:
         self._consumer, self._next, self._most = consumer, dict(starts), most
-        self._held, self._paused, self._turn = held, paused, 0
+        self._ahead, self._paused, self._turn = ahead, paused, 0
+        self._live_until = 0.0
 
     async def __call__(self) -> list[Any]:
         """The records of the next batch, in order within each partition; none after a short wait without any."""
-        held = self._held()
+        ahead, lively = self._ahead, time.monotonic() < self._live_until
+        held = ahead is not None and lively and ahead.full
         open_ = [tp for tp in self._next if not (self._paused(tp.topic) or (held and self.behind(tp)))]
         if not open_:
             await asyncio.sleep(HELD_WAIT_MS / 1000)  # the ledger is at work, or ops has to say something
             return []
         wait = HELD_WAIT_MS if held else WAIT_MS
-        alone = len(self._ready(open_)) < 2
-        taken = await self._take(open_, wait, self._most if alone else min(SHARE, self._most))
-        if taken and not alone:
-            await self._others([tp for tp in self._ready(open_) if tp not in taken], taken)
+        share = self._most if ahead is None or not lively else min(ahead.share, self._most)
+        taken = await self._take(open_, wait, share)
+        if taken and ahead is not None:
+            await self._others([tp for tp in self._ready(open_) if tp not in taken], taken, ahead.share)
         return [record for records in taken.values() for record in records]
 
-    async def _others(self, ready: Sequence[TopicPartition], taken: dict[TopicPartition, list[Any]]) -> None:
+    async def _others(
+        self, ready: Sequence[TopicPartition], taken: dict[TopicPartition, list[Any]], share: int
+    ) -> None:
         """Add a share of each other partition with records at hand; another one is first in each turn."""
         self._turn += 1
         room = self._most - sum(map(len, taken.values()))
         for i in range(len(ready)):
             if room <= 0:
                 return
-            found = await self._take([ready[(i + self._turn) % len(ready)]], 0, min(SHARE, room))
+            found = await self._take([ready[(i + self._turn) % len(ready)]], 0, min(share, room))
             room -= sum(map(len, found.values()))
             taken |= found
 
@@ -105,6 +121,8 @@ class Taking:
         taken: dict[TopicPartition, list[Any]] = await self._consumer.getmany(*tps, timeout_ms=wait, max_records=most)
         for tp, records in taken.items():
             self._next[tp] = records[-1].offset + 1
+            if not self.behind(tp):
+                self._live_until = time.monotonic() + LIVE_SECONDS
         return taken
 
     def _ready(self, open_: Collection[TopicPartition]) -> list[TopicPartition]:
@@ -121,5 +139,5 @@ class Taking:
         return sum(map(self._lag, self._next))
 
     def _lag(self, tp: TopicPartition) -> int:
-        end: int = self._consumer.last_stable_offset(tp) or 0
-        return max(0, end - self._next[tp])
+        behind: int = (self._consumer.last_stable_offset(tp) or 0) - self._next[tp]
+        return max(0, behind)
