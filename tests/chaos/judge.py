@@ -77,12 +77,16 @@ class Input:
         except (ValueError, EOFError, IndexError):
             return {}  # made so that it must be refused
 
-    @property
+    @cached_property
+    def named(self) -> dict[str, str]:
+        return self.rec.named
+
+    @cached_property
     def subject(self) -> str:
         """FİN or case number; a conflict and a duplicate have that of the event they repeat."""
         return self.fields.get(self.type.key_field, "")
 
-    @property
+    @cached_property
     def chain(self) -> Chain:
         return self.subject, self.send.agency, self.type.stream
 
@@ -175,7 +179,7 @@ class Judge:
             name, value = self._registry.decode(rec.value or b"")
             if name != "hub.Receipt":
                 continue
-            origin = _origin(value)
+            origin = origin(value)
             if origin not in self.inputs:
                 self._say("receipt_without_record", f"{rec.at}: of {origin}")
                 continue
@@ -187,9 +191,9 @@ class Judge:
     def _letters(self) -> None:
         for rec in self._all("dlq."):
             _, value = self._registry.decode(rec.value or b"")
-            each = self.inputs.get(_origin(value))
+            each = self.inputs.get(origin(value))
             if each is None:
-                self._say("phantom", f"{rec.at}: dead letter of {_origin(value)}")
+                self._say("phantom", f"{rec.at}: dead letter of {origin(value)}")
                 continue
             each.letters.append(value)
             if value["value"] != each.rec.value:
@@ -209,7 +213,7 @@ class Judge:
             each.passed.append(rec)
             key = (rec.key or b"").decode()
             partitions[key].add(rec.partition)
-            if rec.value != each.rec.value or _attributes(rec) != _attributes(each.rec):
+            if rec.value != each.rec.value or _attributes(rec.named) != _attributes(each.named):
                 self._say("corrupt", f"{rec.at}: not as {each.rec.at} came")
             if self._subjects.setdefault(key, each.subject) != each.subject:
                 self._say("corrupt", f"{rec.at}: the key of another person")
@@ -309,7 +313,7 @@ class Judge:
                 else:
                     order[first.chain].append(first)
                 got[event].add(receiver)
-                self._shown(rec, first, expected[event].get(receiver))
+                self._shown(rec, named, first, expected[event].get(receiver))
                 if keys.setdefault(rec.key, first.subject) != first.subject:
                     self._say("corrupt", f"{rec.at}: the key of another person")
                 version = int(named.get("ce_statusversion", "0"))
@@ -328,7 +332,7 @@ class Judge:
             if len(subjects) > 1:
                 self._say("corrupt", f"event id {name} names several persons")
 
-    def _shown(self, rec: Rec, each: Input, wanted: dict[str, Any] | None) -> None:
+    def _shown(self, rec: Rec, named: dict[str, str], each: Input, wanted: dict[str, Any] | None) -> None:
         """One delivery: the fields, the attributes, and no text that the receiver may not see."""
         if wanted is None:
             self._say("over_delivery", f"{rec.at}: the agency may not see {each.type.name}")
@@ -348,11 +352,10 @@ class Judge:
             receipt for other in self._good[each.send.agency, each.send.id] for receipt in other.said("APPLIED")
         ]
         marks = {(r["event_id"], str(r["version"]), "true" if r["late"] else None) for r in receipts}
-        named = rec.named
         if (named.get("ce_id"), named.get("ce_statusversion"), named.get("ce_late")) not in marks:
             self._say("corrupt", f"{rec.at}: id, version or late mark are not the receipt's")
         kept = ("ce_source", "ce_type", "ce_time", "ce_sequence", "ce_causationid")
-        if any(named.get(name) != each.rec.named.get(name) for name in kept):
+        if any(named.get(name) != each.named.get(name) for name in kept):
             self._say("corrupt", f"{rec.at}: other attributes than {each.rec.at}")
 
     def _dense(self, topic: str, found: list[Input], expected: dict[Any, dict[str, Any]]) -> None:
@@ -401,9 +404,9 @@ class Judge:
             self._say("over_delivery", f"{where}: personal data where none may be")
 
 
-def _origin(value: dict[str, Any]) -> str:
+def origin(value: dict[str, Any]) -> str:
     return f"{value['origin_topic']}/{value['origin_partition']}/{value['origin_offset']}"
 
 
-def _attributes(rec: Rec) -> dict[str, str]:
-    return {name: value for name, value in rec.named.items() if name.startswith("ce_")}
+def _attributes(named: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in named.items() if name.startswith("ce_")}
