@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from hub.errors import Code
 
@@ -45,6 +45,10 @@ class Record(Protocol):
     def headers(self) -> Headers: ...
 
 
+Row = tuple[str, int | None, bytes | None, bytes | None, Headers]
+"""An `Output` without its names: what the hot path appends, several of them an event."""
+
+
 class Output(NamedTuple):
     """One Kafka record to write. `partition` None means: by the key, as Java's default partitioner does."""
 
@@ -69,6 +73,8 @@ class Rejection(NamedTuple):
 
 class Outcome(StrEnum):
     """What became of a record; the words of the balance law."""
+
+    __hash__ = str.__hash__  # an enum's own is written in Python, and a batch counts thousands
 
     ACCEPTED = "ACCEPTED"
     APPLIED = "APPLIED"
@@ -101,8 +107,8 @@ class Result:
     `changes` maps a state key to its new value; `left` counts what went to (agency, type).
     """
 
-    outputs: list[Output] = field(default_factory=list)
-    changes: dict[str, Any] = field(default_factory=dict)
+    outputs: list[Row] = field(default_factory=list)
+    changes: dict[bytes, bytes] = field(default_factory=dict)
     tally: Counter[Tally] = field(default_factory=Counter)
     latest: dict[str, int] = field(default_factory=dict)
     left: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -15,7 +15,7 @@ from hub.avro.codec import encode
 from hub.avro.records import wire_header, without_logical_types
 from hub.catalogue import Catalogue, load
 from hub.engine.partitioner import partition_of
-from hub.event import Output, Result
+from hub.event import Output, Result, Row
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 from hub.pipeline.rulebook import Rulebook, compile_rulebook
@@ -178,13 +178,14 @@ class Memory:
     """Gate and ledger over lists: what was written to each (topic, partition), and the ledger's state."""
 
     topics: dict[tuple[str, int], list[Rec]] = field(default_factory=dict)
-    states: dict[int, dict[str, Any]] = field(default_factory=dict)
+    states: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gate = Gate(rules(), lambda: NOW)
         self.ledger = Ledger(rules(), lambda: NOW)
 
-    def write(self, output: Output) -> Rec:
+    def write(self, row: Row) -> Rec:
+        output = Output(*row)
         partition = output.partition
         if partition is None:
             partition = partition_of(output.key or b"", PARTITIONS)

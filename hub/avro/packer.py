@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import linecache
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 Pack = Callable[[Mapping[str, Any]], bytes]
 
@@ -22,14 +24,53 @@ def compile_packer(schema: Mapping[str, Any], header: bytes) -> tuple[Pack, str]
     """
     writer = _Writer()
     fields = [writer.expression(field["type"], f'd["{field["name"]}"]') for field in schema["fields"]]
-    source = "def pack(d):\n    return b''.join((\n        HEADER,\n"
-    source += "".join(f"        {expression},\n" for expression in fields) + "    ))\n"
-    names: dict[str, Any] = {"HEADER": header, "string": string, "data": data, "number": number, "SMALL": SMALL}
+    return _compiled(schema, "d", [repr(header), *fields], writer)
+
+
+def compile_partial(
+    schema: Mapping[str, Any], header: bytes, fixed: Mapping[str, Any], raw: Collection[str] = ()
+) -> tuple[Callable[..., bytes], str]:
+    """A packer with some fields known beforehand: (the other fields' values, in order) → bytes, and its source.
+
+    `fixed` are plain values; fields named in `raw` are given as the Avro bytes they are written as.
+    """
+    writer = _Writer()
+    open_ = [field for field in schema["fields"] if field["name"] not in fixed]
+    pieces: list[bytes | str] = [header]
+    for field in schema["fields"]:
+        if field["name"] in fixed:
+            constant, _ = compile_packer({**schema, "fields": [field]}, b"")
+            pieces.append(constant({field["name"]: fixed[field["name"]]}))
+        else:
+            variable = f"f_{field['name']}"
+            pieces.append(variable if field["name"] in raw else writer.expression(field["type"], variable))
+    arguments = ", ".join(f"f_{field['name']}" for field in open_)
+    return _compiled(schema, arguments, _joined(pieces), writer)
+
+
+def _joined(pieces: Sequence[bytes | str]) -> list[str]:
+    """Python expressions; adjacent constants are one."""
+    expressions: list[bytes | str] = []
+    for piece in pieces:
+        if isinstance(piece, bytes) and expressions and isinstance(expressions[-1], bytes):
+            expressions[-1] += piece
+        else:
+            expressions.append(piece)
+    return [repr(piece) if isinstance(piece, bytes) else piece for piece in expressions if piece]
+
+
+def _compiled(
+    schema: Mapping[str, Any], arguments: str, expressions: Sequence[str], writer: _Writer
+) -> tuple[Callable[..., bytes], str]:
+    source = f"def pack({arguments}):\n    return b''.join((\n"
+    source += "".join(f"        {expression},\n" for expression in expressions) + "    ))\n"
+    names: dict[str, Any] = {"string": string, "data": data, "number": number, "SMALL": SMALL}
     names |= {"double": struct.Struct("<d").pack, "array": array, "mapping": mapping} | writer.names
-    label = f"<packer of {schema.get('namespace', '')}.{schema['name']}>"
+    label = f"<packer of {schema.get('namespace', '')}.{schema['name']} {crc32(source.encode()):08x}>"
     exec(compile(source, label, "exec"), names)  # noqa: S102 - made from the schema's names, which lint has checked
     linecache.cache[label] = (len(source), None, source.splitlines(keepends=True), label)
-    return names["pack"], source
+    pack: Callable[..., bytes] = names["pack"]
+    return pack, source
 
 
 class _Writer:
@@ -107,6 +148,14 @@ def number(value: int) -> bytes:
     value = value << 1 if value >= 0 else ~(value << 1)
     if value < 128:
         return SMALL[value]
+    if value < 2097152:
+        rest = value >> 7
+        return bytes((value & 127 | 128, rest) if rest < 128 else (value & 127 | 128, rest & 127 | 128, rest >> 7))
+    return _long(value)
+
+
+@lru_cache(maxsize=16384)  # the times in one batch are close to each other
+def _long(value: int) -> bytes:
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
@@ -117,7 +166,9 @@ def number(value: int) -> bytes:
 
 def string(value: str) -> bytes:
     """Length and UTF-8."""
-    return data(value.encode())
+    encoded = value.encode()
+    length = len(encoded)
+    return (SMALL[2 * length] if length < 64 else number(length)) + encoded
 
 
 def data(value: bytes) -> bytes:

@@ -7,11 +7,14 @@ the steps compare is what is written, and no `datetime` is made on the way.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import fastavro
 
-from hub.avro.packer import compile_packer
+from hub.avro.packer import compile_packer, compile_partial
+from hub.avro.scanner import ProjectionPlan, compile_scanner
 
 WIRE_HEADER_BYTES = 5
 
@@ -37,17 +40,47 @@ def without_logical_types(schema: Any) -> Any:
 class RecordCodec:
     """Packs and unpacks one kind of hub record in the Confluent wire format."""
 
-    __slots__ = ("_schema", "pack", "schema_id")
+    __slots__ = ("_parsed", "_schema", "pack", "schema_id")
 
     def __init__(self, schema_id: int, schema: dict[str, Any]) -> None:
         self.schema_id = schema_id
-        plain = without_logical_types(schema)
+        self._schema = plain = without_logical_types(schema)
         self.pack, _ = compile_packer(plain, wire_header(schema_id))
         """Dictionary of plain values → wire bytes."""
-        self._schema = fastavro.parse_schema(plain)
+        self._parsed = fastavro.parse_schema(plain)
 
     def unpack(self, data: bytes) -> dict[str, Any]:
         """Wire bytes that the hub itself wrote → dictionary. Not for what came from outside: see `careful`."""
-        value = fastavro.schemaless_reader(io.BytesIO(data[WIRE_HEADER_BYTES:]), self._schema, None)
+        value = fastavro.schemaless_reader(io.BytesIO(data[WIRE_HEADER_BYTES:]), self._parsed, None)
         assert isinstance(value, dict)
         return value
+
+    def partial(
+        self, fixed: Mapping[str, Any] = MappingProxyType({}), raw: Collection[str] = ()
+    ) -> Callable[..., bytes]:
+        """(Values of the fields not in `fixed`, in order) → wire bytes; those in `raw` are given as Avro bytes."""
+        return compile_partial(self._schema, wire_header(self.schema_id), fixed, raw)[0]
+
+    def nested(self, *path: str, raw: Collection[str] = ()) -> Callable[..., bytes]:
+        """(Values of the fields, in order) → Avro bytes of a record nested under `path`, array items included."""
+        schema: Any = self._schema
+        for name in path:
+            (schema,) = (field["type"] for field in schema["fields"] if field["name"] == name)
+            schema = schema["items"] if schema["type"] == "array" else schema
+        return compile_partial(schema, b"", {}, raw)[0]
+
+    def map_branches(self, name: str) -> tuple[str, ...]:
+        """The types of the union that a value of the map field `name` is."""
+        (avro,) = (field["type"] for field in self._schema["fields"] if field["name"] == name)
+        return tuple(avro["values"])
+
+    def tail_scanner(self, first: str, cut: str) -> Callable[[bytes], tuple[Any, ...]]:
+        """Of the body from field `first` on: five bytes of any kind and that tail → (_, values, …, `cut`'s bytes).
+
+        Values are those of the fields before `cut`, raw; `cut`, the last field, is given as it stands.
+        """
+        names = [field["name"] for field in self._schema["fields"]]
+        fields = self._schema["fields"][names.index(first) :]
+        wants = [field["name"] for field in fields[:-1]]
+        plan = ProjectionPlan(bytes(WIRE_HEADER_BYTES), frozenset({cut}))
+        return compile_scanner({**self._schema, "fields": fields}, wants, [plan]).scan

@@ -20,8 +20,9 @@ from hub.avro.cursor import Cursor
 from hub.avro.scanner_source import raw_want, scan_source
 from hub.avro.scanner_steps import Refused
 from hub.avro.shape import Enum, Record, Shape, Union
+from hub.avro.shown import ShownPlan, shown
 
-__all__ = ["MASK", "ProjectionPlan", "Refused", "Scanner", "compile_scanner"]
+__all__ = ["MASK", "ProjectionPlan", "Refused", "Scanner", "ShownPlan", "compile_scanner"]
 
 MASK = "***"
 _MASKED_STRING = bytes([2 * len(MASK)]) + MASK.encode()
@@ -52,8 +53,13 @@ class Scanner:
     scan: Callable[[bytes], tuple[Any, ...]]
 
 
-def compile_scanner(schema: Any, wants: Sequence[str], projections: Sequence[ProjectionPlan]) -> Scanner:
-    """Generate and compile the scanner of an event type; raises ValueError for a plan that does not fit."""
+def compile_scanner(
+    schema: Any, wants: Sequence[str], projections: Sequence[ProjectionPlan], shows: ShownPlan | None = None
+) -> Scanner:
+    """Generate and compile the scanner of an event type; raises ValueError for a plan that does not fit.
+
+    With `shows` the last of the results is that map.
+    """
     record = codec_of(schema).shape
     if not isinstance(record, Record):
         raise TypeError(f"a scanner needs a record, not {record.said}")
@@ -63,9 +69,14 @@ def compile_scanner(schema: Any, wants: Sequence[str], projections: Sequence[Pro
     cuts = [_pieces(record, plan) for plan in projections]
     results = [f"read_{i}(v, b{i})" if i in slow else f"x{i}" for i in wanted]
     results += [_concatenation(pieces, len(record.fields)) for pieces in cuts]
-    source = scan_source(record, set(wanted) - slow, _boundaries(cuts) | slow, results)
-    readers = {f"read_{i}": _read_at(record.fields[i].shape) for i in slow}
-    return Scanner(source, _compiled(record.label, source, readers))
+    boundaries, names = _boundaries(cuts) | slow, {f"read_{i}": _read_at(record.fields[i].shape) for i in slow}
+    if shows is not None:
+        cut = shown(record, shows)
+        results.append(cut.expression)
+        boundaries |= cut.boundaries
+        names |= cut.constants
+    source = scan_source(record, set(wanted) - slow, boundaries, results)
+    return Scanner(source, _compiled(record.label, source, names))
 
 
 Piece = bytes | slice
@@ -130,9 +141,9 @@ def _read_at(shape: Shape) -> Callable[[bytes, int], Any]:
     return lambda value, at: read(Cursor(value, at))
 
 
-def _compiled(name: str, source: str, readers: dict[str, Any]) -> Callable[[bytes], tuple[Any, ...]]:
+def _compiled(name: str, source: str, given: dict[str, Any]) -> Callable[[bytes], tuple[Any, ...]]:
     """`source` is made from schema names and numbers that the resolver has checked, never from events."""
-    names = {step: getattr(scanner_steps, step) for step in _STEPS} | readers
+    names = {step: getattr(scanner_steps, step) for step in _STEPS} | given
     label = f"<scanner of {name} {crc32(source.encode()):08x}>"
     exec(compile(source, label, "exec"), names)  # noqa: S102 - its source is ours, see above
     linecache.cache[label] = (len(source), None, source.splitlines(keepends=True), label)

@@ -24,7 +24,7 @@ from hub.engine.rebuild import last_link, rebuild
 from hub.engine.spec import LaneSpec, Runtime
 from hub.engine.transaction import Transactions
 from hub.errors import Code, Fatal
-from hub.event import Output, Rejection, Result
+from hub.event import Rejection, Result
 from hub.pipeline.summarise import Chain, summarise
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class Number:
         self._spec, self._runtime, self._consumer = spec, runtime, consumer
         self._fatal, self._stopping = fatal, asyncio.Event()
         self._producer: Transactions | None = None
-        self._state: dict[str, Any] = {}
+        self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._faults = 0
         self._chain = Chain(f"{spec.name}.{number}")
@@ -133,7 +133,7 @@ class Number:
         self.ready = True
         self._log.info("ready", keys=len(self._state), seconds=round(time.monotonic() - began, 3))
 
-    async def _rebuilt(self) -> dict[str, Any]:
+    async def _rebuilt(self) -> dict[bytes, bytes]:
         spec = self._spec
         if spec.state_topic is None or spec.restore is None:
             return {}
@@ -211,7 +211,7 @@ class Number:
             raise
         except Exception as error:
             raise StepFailed(type(error).__name__) from error
-        if any(_size(output) > RECORD_MAX_BYTES for output in result.outputs):
+        if any(len(value) > RECORD_MAX_BYTES for _, _, _, value, _ in result.outputs if value is not None):
             raise StepFailed("output too large")
         return result
 
@@ -250,7 +250,3 @@ class Number:
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.close()
-
-
-def _size(output: Output) -> int:
-    return len(output.key or b"") + len(output.value or b"")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -21,9 +20,9 @@ REPORT_EVERY = 2.0
 """Seconds between two lines of progress."""
 
 
-async def rebuild(connection: Connection, topic: str, partition: int, restore: Restore) -> dict[str, Any]:
+async def rebuild(connection: Connection, topic: str, partition: int, restore: Restore) -> dict[bytes, bytes]:
     """Fold one partition of a state topic from its first to its end offset, as it is now."""
-    state: dict[str, Any] = {}
+    state: dict[bytes, bytes] = {}
     tp = TopicPartition(topic, partition)
     started = reported = time.monotonic()
     count = 0

@@ -15,11 +15,11 @@ from hub.pipeline.rulebook import Rulebook
 class Step(Protocol):
     """A pure step over a batch; see `hub.pipeline.gate` and `hub.pipeline.ledger`."""
 
-    def __call__(self, state: Mapping[str, Any], records: Sequence[Record]) -> Result: ...
+    def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result: ...
     def refuse(self, record: Record, rejection: Rejection) -> Result: ...
 
 
-Restore = Callable[[bytes, MutableMapping[str, Any]], None]
+Restore = Callable[[bytes, MutableMapping[bytes, bytes]], None]
 """Takes one record of a state topic back into the state."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from aiokafka.conn import CloseReason
 
 from hub.clock import now_ms
 from hub.engine.partitioner import partition_of
-from hub.event import Output
+from hub.event import Row
 from hub.kafka.connection import Connection
 
 # Between two transactions of one producer aiokafka waits this long (seconds) when the broker still
@@ -30,6 +31,20 @@ CLOSE_SECONDS = 1.0
 
 Built = dict[tuple[str, int], list[Any]]
 """(topic, partition) → record batches."""
+
+
+class _Open:
+    """A record batch being written: `append` is the compiled writer of aiokafka's `BatchBuilder`."""
+
+    __slots__ = ("_builder", "append", "count")
+
+    def __init__(self, builder: Any) -> None:
+        self._builder, self.append, self.count = builder, builder._builder.append, 0
+
+    def closed(self) -> Any:
+        self._builder._relative_offset = self.count
+        self._builder.close()
+        return self._builder
 
 
 class Transactions:
@@ -74,7 +89,7 @@ class Transactions:
         # all at once: looked up one by one, at the first record for each, they would hold up the first transactions
         await self._producer.client.set_topics(self._topics)
 
-    async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, outputs: Iterable[Row], offsets: Mapping[TopicPartition, int]) -> None:
         """Returns once the transaction is committed. After any exception its outcome may be either."""
         built, again, begun = self._build(outputs), self._touched if self.doubtful_since else set(), self._breaks
         async with asyncio.timeout(COMMIT_SECONDS):
@@ -99,19 +114,24 @@ class Transactions:
         await producer.send_offsets_to_transaction(dict(offsets), self._group)
         await producer.commit_transaction()
 
-    def _build(self, outputs: Iterable[Output]) -> Built:
+    def _build(self, outputs: Iterable[Row]) -> Built:
+        """Record batches by (topic, partition). Appends to aiokafka's own writer without its wrapper's checks."""
+        now = int(time.time() * 1000)
         built: Built = {}
+        open_: dict[tuple[str, int], _Open] = {}
         for topic, partition, key, value, headers in outputs:
             if partition is None:
                 assert key is not None
                 partition = partition_of(key, self._partitions)
-            batches = built.get((topic, partition))
-            if batches is None:
-                batches = built[topic, partition] = [self._producer.create_batch()]
-            if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-                batches.append(self._producer.create_batch())
-                batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers))
-        return built
+            place = (topic, partition)
+            batch = open_.get(place)
+            fields = headers if type(headers) is list else list(headers)
+            if batch is None or batch.append(batch.count, now, key, value, fields) is None:
+                batch = open_[place] = _Open(self._producer.create_batch())
+                built.setdefault(place, []).append(batch)
+                batch.append(0, now, key, value, fields)
+            batch.count += 1
+        return {place: [batch.closed() for batch in batches] for place, batches in built.items()}
 
     async def close(self) -> None:
         """Let go of the producer; what it left open is ended by its successor's start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from hub.engine.lane import Lane
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Runtime
 from hub.errors import ConfigError
-from hub.kafka import outage, tolerance
+from hub.kafka import outage, taken, tolerance
 from hub.kafka.connection import Connection
 from hub.metrics import Metrics
 from hub.pipeline.rulebook import Rulebook
@@ -62,6 +63,8 @@ def run_worker(
     """
     uvloop.install()
     tolerance.install()
+    taken.install()
+    _spare_the_collector()
     outage.install()
     _make(settings.data_dir)
     metrics = Metrics()
@@ -80,6 +83,13 @@ def run_worker(
     )
     worker.spinner = None  # it would write to the terminal, between two lines of JSON
     worker.execute_from_commandline()
+
+
+def _spare_the_collector() -> None:
+    """A batch makes tens of thousands of short-lived tuples and no cycles: look for these seldom, not in the rules."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _make(folder: Path) -> None:

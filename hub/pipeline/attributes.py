@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.errors import Code
@@ -15,12 +16,18 @@ from hub.event import CONTENT_TYPE, EVENT_ID, SEQUENCE, Headers, Rejection
 
 REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
 LINEAGE = ("ce_correlationid", "ce_causationid")
-CARRIED = frozenset((*REQUIRED, "ce_sequence", *LINEAGE))
+OPTIONAL = ("ce_sequence", *LINEAGE)
+CARRIED = frozenset((*REQUIRED, *OPTIONAL))
 """What goes on with an event; any other inbound header stops at the gate."""
+
+CONSTANT = frozenset({"ce_specversion", "ce_source", "ce_type", "content-type"})
+"""What the gate compares with the catalogue: it holds no words of the publisher's own."""
 
 STEP = "unwrap"
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 TEXT_MAX = 256
+EVENT_ID_BYTES = re.compile(EVENT_ID.pattern.encode())
+SEQUENCE_LENGTH = 18
 
 
 class Attributes(NamedTuple):
@@ -66,6 +73,29 @@ def _values(named: Mapping[str, bytes]) -> Attributes | Rejection:
         if name in named and (len(named[name]) > TEXT_MAX or not named[name].decode()):
             return _invalid(name, f"1 to {TEXT_MAX} bytes", f"{len(named[name])} bytes")
     return Attributes(event_id, source, kind, time, None if sequence is None else int(sequence))
+
+
+class Said(NamedTuple):
+    """The attributes of an event that the gate let through: `id` as it came, `time` in milliseconds since 1970."""
+
+    id: bytes
+    time: int
+    sequence: int | None
+
+
+def said(named: Mapping[str, bytes]) -> Said:
+    """What a record of `events.*` says; raises KeyError or ValueError where the gate did not write it."""
+    sequence = named.get("ce_sequence")
+    return Said(named["ce_id"], trusted_time(named["ce_time"]), None if sequence is None else int(sequence))
+
+
+@lru_cache(maxsize=16_384)
+def trusted_time(text: bytes) -> int:
+    """Milliseconds since 1970 of an RFC 3339 text; raises ValueError."""
+    found = milliseconds(text.decode())
+    if found is None:
+        raise ValueError("no RFC 3339 time")
+    return found
 
 
 def milliseconds(text: str) -> int | None:

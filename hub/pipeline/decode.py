@@ -14,7 +14,7 @@ def decode(inbound: Inbound, rules: Rulebook) -> Rejection | None:
     """Reads the fields that the gate looks at; every other byte is checked as well."""
     assert inbound.reader is not None
     try:
-        inbound.fields = inbound.reader.read(inbound.value).fields
+        inbound.fields = inbound.reader.fields(inbound.reader.read(inbound.value))
     except Invalid as error:
         return Rejection(error.code, STEP, f"expected {error.expected}, found {error.found}", error.pointer)
     return None

@@ -13,15 +13,15 @@ standing what a later day's decision said.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
-
-Scalar = bool | int | float | str | None
+from collections.abc import Iterable
+from typing import NamedTuple
 
 
 class Fact(NamedTuple):
-    """What one applied event says of a person's status. Days are days since 1970; the first five order it."""
+    """What one applied event says of a person's status. Days are days since 1970; the first five order it.
+
+    `attributes` are the fields that the status shows, as the Avro bytes of the map that they are written as.
+    """
 
     effective: int
     time: int
@@ -35,7 +35,7 @@ class Fact(NamedTuple):
     until: int | None
     document: str | None
     voids: str | None
-    attributes: tuple[tuple[str, Scalar], ...]
+    attributes: bytes
 
 
 class Interval(NamedTuple):
@@ -44,14 +44,14 @@ class Interval(NamedTuple):
     start: int
     until: int | None
     source: str
-    attributes: tuple[tuple[str, Scalar], ...]
+    attributes: bytes
 
 
 def fold(facts: Iterable[Fact]) -> dict[tuple[str, str | None], list[Interval]]:
     """Facts in any order → intervals in order of time, per (kind, slot). A pure function of the set."""
-    facets: dict[tuple[str, str | None], list[Fact]] = defaultdict(list)
+    facets: dict[tuple[str, str | None], list[Fact]] = {}
     for fact in _standing(tuple(facts)):
-        facets[fact.kind, fact.slot].append(fact)
+        facets.setdefault((fact.kind, fact.slot), []).append(fact)
     return {facet: _intervals(of) for facet, of in facets.items()}
 
 
@@ -59,41 +59,23 @@ def _standing(facts: tuple[Fact, ...]) -> list[Fact]:
     """Those not annulled or replaced by another decision of their kind, in order."""
     voided = {(fact.kind, fact.voids) for fact in facts if fact.voids is not None and fact.voids != fact.document}
     return sorted(
-        fact
-        for fact in facts
-        if fact.transition != "annul" and (fact.document is None or (fact.kind, fact.document) not in voided)
+        [fact for fact in facts if fact.transition != "annul" and not (voided and (fact.kind, fact.document) in voided)]
     )
 
 
 def _intervals(facts: list[Fact]) -> list[Interval]:
-    result = []
-    for fact, following in zip(facts, [*facts[1:], None], strict=True):
+    result, following = [], None
+    for fact in reversed(facts):
         until = fact.until
-        if following is not None and (until is None or following.effective < until):
-            until = following.effective
-        if fact.transition == "set" and (until is None or fact.effective < until):
-            result.append(Interval(fact.effective, until, fact.source, fact.attributes))
+        if following is not None and (until is None or following < until):
+            until = following
+        following = fact.effective
+        if fact.transition == "set" and (until is None or following < until):
+            result.append(Interval(following, until, fact.source, fact.attributes))
+    result.reverse()
     return result
 
 
-def status_value(person: str, version: int, facts: Iterable[Fact]) -> dict[str, Any]:
-    """The plain value of a `hub.PersonStatus`: facets in order of (kind, slot), attributes by name."""
-    facets = sorted(fold(facts).items(), key=lambda item: (item[0][0], item[0][1] or ""))
-    return {
-        "person_id": person,
-        "version": version,
-        "statuses": [
-            {"kind": kind, "slot": slot, "intervals": [_plain(interval) for interval in intervals]}
-            for (kind, slot), intervals in facets
-            if intervals
-        ],
-    }
-
-
-def _plain(interval: Interval) -> Mapping[str, Any]:
-    return {
-        "from": interval.start,
-        "until": interval.until,
-        "source": interval.source,
-        "attributes": dict(interval.attributes),
-    }
+def is_late(facts: Iterable[Fact], fact: Fact) -> bool:
+    """Whether an event effective later, of the same stream, is among `facts`."""
+    return any(other.effective > fact.effective and other.stream == fact.stream for other in facts)

@@ -7,6 +7,7 @@ Stateless: an event's way through does not depend on any other event.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from hub.errors import Code
@@ -14,9 +15,10 @@ from hub.event import Denial, Outcome, Output, Record, Rejection, Result, Tally,
 from hub.pipeline.attributes import CARRIED
 from hub.pipeline.authorise import authorise
 from hub.pipeline.decode import decode
-from hub.pipeline.identify import person_id
+from hub.pipeline.identify import Pseudonyms
 from hub.pipeline.inbound import Inbound
 from hub.pipeline.measure import measure
+from hub.pipeline.passage import Passage, Passages
 from hub.pipeline.refuse import DENIALS, Origin, dead_letter, receipt
 from hub.pipeline.rulebook import Rulebook
 from hub.pipeline.unwrap import unwrap
@@ -33,11 +35,20 @@ class Gate:
 
     def __init__(self, rules: Rulebook, clock: Callable[[], int], steps: Sequence[GateStep] = STEPS) -> None:
         self._rules, self._clock, self._steps = rules, clock, steps
+        self._passages, self._person_id = Passages(rules), Pseudonyms(rules.secret).person_id
 
-    def __call__(self, state: Mapping[str, object], records: Sequence[Record]) -> Result:
+    def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result:
         """One batch of records of `in.*` → what to write. `state` is not looked at."""
-        result = Result()
+        result, passed = Result(), Counter[Passage]()
         for record in records:
+            through = self._passages.through(record)
+            if through is not None:
+                passage, output = through
+                passed[passage] += 1
+                result.outputs.append(output)
+                if record.timestamp > result.latest.get(passage.agency, 0):
+                    result.latest[passage.agency] = record.timestamp
+                continue
             inbound = Inbound(record, self._rules.agency_of_topic[record.topic])
             rejection = self._check(inbound)
             self._count(result, inbound)
@@ -45,6 +56,8 @@ class Gate:
                 result.outputs.append(self._pass(inbound))
             else:
                 self._refuse(result, inbound, rejection)
+        for passage, count in passed.items():
+            result.tally[Tally(passage.agency, passage.of.stream, Outcome.ACCEPTED)] += count
         return result
 
     def refuse(self, record: Record, rejection: Rejection) -> Result:
@@ -71,12 +84,12 @@ class Gate:
         reader, fields, record = inbound.reader, inbound.fields, inbound.record
         assert reader is not None and fields is not None
         of = reader.type
-        subject = fields[of.key_field]
-        key = person_id(subject, self._rules.secret) if of.key_kind == "person" else subject
+        subject = fields[of.key_field].encode()
+        key = self._person_id(subject) if of.key_kind == "person" else subject
         headers = [pair for pair in inbound.headers if pair[0] in CARRIED]
         headers.append(("hub_origin", coordinates(record).encode()))
         headers.append(("hub_accepted", b"%d" % record.timestamp))
-        return Output(self._rules.stream_topics[of.name], None, key.encode(), inbound.value, headers)
+        return Output(self._rules.stream_topics[of.name], None, key, inbound.value, headers)
 
     def _refuse(self, result: Result, inbound: Inbound, rejection: Rejection) -> None:
         record, rules, now = inbound.record, self._rules, self._clock()

@@ -7,42 +7,70 @@ The state it is given never changes under its hands: what a batch makes of it co
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
-from hub.catalogue import EventType
+from hub.avro.packer import data, number
 from hub.errors import Code, Fatal
-from hub.event import CONTENT_TYPE, Headers, Outcome, Output, Record, Rejection, Result, Tally
-from hub.pipeline.attributes import Attributes, read_attributes
-from hub.pipeline.fold import status_value
-from hub.pipeline.identify import content, identity
-from hub.pipeline.person import EMPTY, Entry, is_late, remember, sequence_gap
-from hub.pipeline.reader import Reading
+from hub.event import CONTENT_TYPE, Headers, Outcome, Record, Rejection, Result, Row, Tally
+from hub.pipeline import person
+from hub.pipeline.attributes import OPTIONAL, Attributes, Said, read_attributes, said
+from hub.pipeline.facts import Facts, Stored, fact_reader, kept
+from hub.pipeline.fold import is_late
+from hub.pipeline.identify import content, identity, pseudonym
+from hub.pipeline.reader import Reader, Reading
 from hub.pipeline.recognise import Recognised, recognise
-from hub.pipeline.record_fact import stored_fact
 from hub.pipeline.refuse import Origin, dead_letter, receipt
-from hub.pipeline.route import addressed
+from hub.pipeline.route import Routes
 from hub.pipeline.rulebook import Rulebook
+from hub.pipeline.status import StatusWriter
 
-CASE = "case/"
+CASE = b"case/"
 """Prefix of a case's state key: whatever a case is numbered, it is never taken for a person."""
 
 CONFLICT = Rejection(
     Code.IDENTITY_CONFLICT, "recognise", "expected the content first sent under this id, found other content"
 )
+RAW = ("origin_topic", "id", "event_id", "version", "accepted", "decided")
+"""Fields of a receipt that are given as the bytes they are written as."""
+
+NO_REJECTION = {"step": None, "code": None, "detail": None, "pointer": None}
+NOT_APPLIED = {"version": None, "late": False, "sequence_gap": False}
+
+
+class Way:
+    """All that is known beforehand of one agency's events of one type, written with one schema."""
+
+    def __init__(self, rules: Rulebook, reader: Reader, agency: str, channel: int) -> None:
+        of, receipts = reader.type, rules.codecs.receipt
+        self.of, self.reader, self.agency, self.channel = of, reader, agency, channel
+        self.personal = of.key_kind == "person"
+        self.routes: Routes = rules.routes[of.name]
+        self.facts = Facts(rules.codecs.fact, of, agency, reader.wants)
+        self.receipts, self.topic = f"receipts.{agency}", data(f"in.{agency}".encode())
+        self.applied = receipts.partial({"type": of.name, "verdict": Outcome.APPLIED} | NO_REJECTION, RAW)
+        duplicate = {"type": of.name, "verdict": Outcome.DUPLICATE} | NO_REJECTION | NOT_APPLIED
+        self.duplicate = receipts.partial(duplicate, RAW)
 
 
 class Arrived(NamedTuple):
-    """One record that passed the gate, as the ledger needs it; `identity` and `content` are 16-byte digests."""
+    """One record that passed the gate, as the ledger needs it: its headers by name, its key, `event_id` in hex.
+
+    `key` is the person id or case number, `state_key` what the state knows it under; digests have 16 bytes.
+    """
 
     record: Record
-    origin: Origin
-    attributes: Attributes
-    type: EventType
+    way: Way
+    named: Mapping[str, bytes]
+    said: Said
     reading: Reading
-    key: str
+    key: bytes
+    state_key: bytes
     identity: bytes
     content: bytes
+    event_id: bytes
 
 
 class Ledger:
@@ -52,127 +80,115 @@ class Ledger:
 
     def __init__(self, rules: Rulebook, clock: Callable[[], int]) -> None:
         self._rules, self._clock = rules, clock
+        self._ways: dict[tuple[bytes, bytes], Way] = {}
+        known = product(sorted(rules.catalogue.agencies), sorted(rules.catalogue.streams))
+        self._channels = {channel: number for number, channel in enumerate(known)}
+        self._read_fact, self._status = fact_reader(rules.codecs.fact), StatusWriter(rules.codecs.status)
 
-    def __call__(self, state: Mapping[str, Entry], records: Sequence[Record]) -> Result:
+    def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result:
         """One batch of records of `events.*` under the state before it → what to write, and the changes."""
         result = Result()
+        changes, now = result.changes, number(self._clock())
+        applied, duplicate = Counter[Way](), Counter[Way]()
         for record in records:
             event = self._read(record)
-            entry_key = state_key(event.key, event.type)
-            entry = result.changes.get(entry_key) or state.get(entry_key, EMPTY)
-            match recognise(entry, event.identity, event.content):
-                case Recognised.NEW:
-                    result.changes[entry_key] = self._apply(entry, entry_key, event, result)
-                case Recognised.DUPLICATE:
-                    self._duplicate(event, result)
-                case Recognised.CONFLICT:
-                    self._reject(record, event.attributes, CONFLICT, result)
+            key = event.state_key
+            entry = changes.get(key) or state.get(key, person.EMPTY)
+            recognised = recognise(entry, event.identity, event.content)
+            if recognised is Recognised.NEW:
+                changes[key] = self._apply(entry, event, now, result)
+                applied[event.way] += 1
+            elif recognised is Recognised.DUPLICATE:
+                self._receipt(event, event.way.duplicate, now, result)
+                duplicate[event.way] += 1
+            else:
+                self._reject(record, read_attributes(record.headers), CONFLICT, result)
+        for counted, outcome in ((applied, Outcome.APPLIED), (duplicate, Outcome.DUPLICATE)):
+            for way, count in counted.items():
+                result.tally[Tally(way.agency, way.of.stream, outcome)] += count
         return result
 
     def refuse(self, record: Record, rejection: Rejection) -> Result:
         """What is written when the engine refuses a record that the steps could not finish."""
         result = Result()
-        found = read_attributes(record.headers)
-        self._reject(record, found if isinstance(found, Attributes) else None, rejection, result)
+        self._reject(record, read_attributes(record.headers), rejection, result)
         return result
 
-    def restore(self, value: bytes, entries: MutableMapping[str, Entry]) -> None:
+    def restore(self, value: bytes, entries: MutableMapping[bytes, bytes]) -> None:
         """Take one record of `state.ledger` back into the state."""
-        stored = self._rules.codecs.fact.unpack(value)
-        key = stored["person_id"]
-        entries[key] = remember(entries.get(key, EMPTY), stored)
+        key, identity, content, source, stream, sequence, fact = kept(value)
+        channel = self._channel(source.decode(), stream.decode())
+        entries[key] = person.remember(entries.get(key, person.EMPTY), identity, content, channel, sequence, fact)
+
+    def _channel(self, source: str, stream: str) -> int:
+        """A number for a source and stream; those that are no longer in the catalogue come behind the others."""
+        return self._channels.setdefault((source, stream), len(self._channels))
 
     def _read(self, record: Record) -> Arrived:
-        attributes = read_attributes(record.headers)
-        value = record.value or b""
-        reader = self._rules.ledger_readers.get(int.from_bytes(value[1:5], "big"))
-        if reader is None or isinstance(attributes, Rejection):
-            raise Fatal(f"{record.topic} holds a record that the gate did not write")
-        reading, key = reader.read(value), (record.key or b"").decode()
-        return Arrived(
-            record,
-            origin_of(record),
-            attributes,
-            reader.type,
-            reading,
-            key,
-            identity(attributes.source, attributes.id, key),
-            content(attributes.type, attributes.time, attributes.sequence, reading.body),
-        )
+        named, value, key = dict(record.headers), record.value or b"", record.key or b""
+        try:
+            source, id = named["ce_source"], named["ce_id"]
+            way = self._ways.get((value[:5], source)) or self._way(value, named)
+            about = said(named)
+        except (KeyError, ValueError) as error:
+            raise Fatal(f"{record.topic} holds a record that the gate did not write") from error
+        reading = way.reader.read(value)
+        who = identity(source, id, key)
+        what = content(way.of.name, about.time, about.sequence, reading[3])
+        state_key = key if way.personal else CASE + key
+        return Arrived(record, way, named, about, reading, key, state_key, who, what, who.hex().encode())
 
-    def _apply(self, entry: Entry, entry_key: str, event: Arrived, result: Result) -> Entry:
-        stored = stored_fact(
-            event.type,
-            event.attributes,
-            event.origin.agency,
-            entry_key,
-            (event.identity, event.content),
-            event.reading.fields,
-        )
-        after = remember(entry, stored)
-        late = len(after.facts) > len(entry.facts) and is_late(entry, after.facts[-1])
-        self._keep(event, stored, after, result)
-        self._offer(event, after.version, late, result)
-        self._applied(entry, event, after.version, late, result)
+    def _way(self, value: bytes, named: Mapping[str, bytes]) -> Way:
+        reader = self._rules.ledger_readers[int.from_bytes(value[1:5], "big")]
+        agency = self._rules.agency_of_topic[named["hub_origin"].decode().split("/")[0]]
+        channel = self._channel(agency, reader.type.stream)
+        way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, reader, agency, channel)
+        return way
+
+    def _apply(self, entry: bytes, event: Arrived, now: bytes, result: Result) -> bytes:
+        """The entry after the event; the fact, the status, what goes to receivers and the receipt with it."""
+        record, way, key, sequence = event.record, event.way, event.key, event.said.sequence
+        values, bodies, shown, _ = event.reading
+        digests, outputs, partition = (event.identity, event.content), result.outputs, record.partition
+        stored = way.facts.write(event.state_key, digests, event.said, values, shown)
+        after = person.remember(entry, *digests, way.channel, sequence, stored.tail)
+        version = person.version(after)
+        outputs.append(("state.ledger", partition, b"%b/%b" % (key, event.event_id), stored.value, ()))
+        late = way.personal and self._update(entry, event, version, stored, outputs)
+        headers = outbound_headers(event.named, event.event_id, version, late)
+        receivers = way.routes.always or way.routes.entitled(way.reader.fields(event.reading))
+        for _agency, topic, secret, _when, body, grant in receivers:
+            outputs.append((topic, partition, pseudonym(key, secret), bodies[body], headers))
+            result.left[grant] += 1
+        gap = sequence is not None and person.sequence_gap(entry, way.channel, sequence)
+        self._receipt(event, way.applied, now, result, (b"\2" + number(version), late, gap))
         return after
 
-    def _keep(self, event: Arrived, stored: dict[str, Any], after: Entry, result: Result) -> None:
-        """The fact for the rebuild, and the person's status with it."""
-        codecs, partition = self._rules.codecs, event.record.partition
-        fact_key = f"{event.key}/{event.identity.hex()}".encode()
-        result.outputs.append(Output("state.ledger", partition, fact_key, codecs.fact.pack(stored)))
-        if event.type.key_kind == "person":
-            status = codecs.status.pack(status_value(event.key, after.version, after.facts))
-            result.outputs.append(Output("status.person", partition, event.record.key, status))
+    def _update(self, before: bytes, event: Arrived, version: int, stored: Stored, outputs: list[Row]) -> bool:
+        """Write the person's status anew; says whether the event came late."""
+        facts, late = [self._read_fact(tail) for tail in person.facts_of(before)], False
+        if stored.fact is not None:
+            late = bool(facts) and is_late(facts, stored.fact)
+            facts.append(stored.fact)
+        value = self._status.write(event.key, version, facts)
+        outputs.append(("status.person", event.record.partition, event.key, value, ()))
+        return late
 
-    def _offer(self, event: Arrived, version: int, late: bool, result: Result) -> None:
-        """To each entitled agency its projection."""
-        record, name = event.record, event.type.name
-        receivers = self._rules.routes[name].entitled(event.reading.fields)
-        headers = outbound_headers(record.headers, event.identity.hex(), version, late)
-        key = record.key or b""
-        result.outputs += addressed(receivers, event.reading.bodies, key, headers, record.partition)
-        for receiver in receivers:
-            result.left[receiver.agency, name] += 1
+    def _receipt(
+        self, event: Arrived, pack: Callable[..., bytes], now: bytes, result: Result, made: tuple[Any, ...] = ()
+    ) -> None:
+        """The verdict on one record, keyed by its coordinates; `made` are version, late and gap of an applied one."""
+        origin, accepted = event.named["hub_origin"], event.named["hub_accepted"]
+        _, partition, offset = origin.split(b"/")
+        ids = (b"\2" + data(event.said.id), b"\2" + data(event.event_id))
+        value = pack(event.way.topic, int(partition), int(offset), *ids, *made, number(int(accepted)), now)
+        result.outputs.append((event.way.receipts, event.record.partition, origin, value, ()))
 
-    def _applied(self, before: Entry, event: Arrived, version: int, late: bool, result: Result) -> None:
-        origin, attributes, of = event.origin, event.attributes, event.type
-        result.outputs.append(
-            receipt(
-                self._rules.codecs,
-                origin,
-                Outcome.APPLIED,
-                self._clock(),
-                event.record.partition,
-                id=attributes.id,
-                event_id=event.identity.hex(),
-                type=of.name,
-                version=version,
-                late=late,
-                sequence_gap=sequence_gap(before, origin.agency, of.stream, attributes.sequence),
-            )
-        )
-        result.tally[Tally(origin.agency, of.stream, Outcome.APPLIED)] += 1
-
-    def _duplicate(self, event: Arrived, result: Result) -> None:
-        result.outputs.append(
-            receipt(
-                self._rules.codecs,
-                event.origin,
-                Outcome.DUPLICATE,
-                self._clock(),
-                event.record.partition,
-                id=event.attributes.id,
-                event_id=event.identity.hex(),
-                type=event.type.name,
-            )
-        )
-        result.tally[Tally(event.origin.agency, event.type.stream, Outcome.DUPLICATE)] += 1
-
-    def _reject(self, record: Record, attributes: Attributes | None, rejection: Rejection, result: Result) -> None:
+    def _reject(self, record: Record, found: Attributes | Rejection, rejection: Rejection, result: Result) -> None:
         """Towards `dlq.*` without a key: the inbound one is copied nowhere, ours is not the sender's."""
         rules, origin, now = self._rules, origin_of(record), self._clock()
         received = (None, record.value, [pair for pair in record.headers if not pair[0].startswith("hub_")])
+        attributes = found if isinstance(found, Attributes) else None
         known = attributes.type if attributes else None
         result.outputs += (
             dead_letter(rules.codecs, origin, rejection, received, now, record.partition),
@@ -190,11 +206,6 @@ class Ledger:
         result.tally[Tally(origin.agency, rules.stream_of(known), Outcome.REJECTED, rejection.code)] += 1
 
 
-def state_key(key: str, of: EventType) -> str:
-    """The key of a person's or a case's entry in the state."""
-    return CASE + key if of.key_kind == "case" else key
-
-
 def origin_of(record: Record) -> Origin:
     """Where a record of `events.*` came in; the gate wrote it into the headers."""
     named = dict(record.headers)
@@ -205,16 +216,20 @@ def origin_of(record: Record) -> Origin:
         raise Fatal(f"{record.topic} holds a record without its origin") from error
 
 
-def outbound_headers(headers: Headers, event_id: str, version: int, late: bool) -> Headers:
+def outbound_headers(named: Mapping[str, bytes], event_id: bytes, version: int, late: bool) -> Headers:
     """The attributes towards receivers: the hub's own id, the publisher's as `originid`."""
-    passed = [
-        ("ce_originid" if name == "ce_id" else name, value)
-        for name, value in headers
-        if name.startswith("ce_") or name == "hub_accepted"
+    headers = [
+        ("ce_specversion", named["ce_specversion"]),
+        ("ce_id", event_id),
+        ("ce_originid", named["ce_id"]),
+        ("ce_source", named["ce_source"]),
+        ("ce_type", named["ce_type"]),
+        ("ce_time", named["ce_time"]),
+        ("ce_statusversion", b"%d" % version),
+        ("content-type", CONTENT_TYPE),
+        ("hub_accepted", named["hub_accepted"]),
     ]
-    passed.append(("ce_id", event_id.encode()))
-    passed.append(("ce_statusversion", b"%d" % version))
-    passed.append(("content-type", CONTENT_TYPE))
+    headers += [(name, named[name]) for name in OPTIONAL if name in named]
     if late:
-        passed.append(("ce_late", b"true"))
-    return passed
+        headers.append(("ce_late", b"true"))
+    return headers

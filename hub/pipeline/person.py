@@ -1,96 +1,84 @@
 """What the ledger remembers under one key: a person, or a case.
 
-Entries never change; applying an event makes a new one. The same `remember` serves an event that is
-applied now and a fact read back from `state.ledger`, so state rebuilt is state as it was.
+An entry is one string of bytes, so that a million of them fit a process and the collector never looks at them:
+
+    u32 events │ u16 channels │ events × (identity 16 │ content 16) │ channels × (u16 channel │ i64 highest) │ facts
+    fact: u32 length │ the tail of its `hub.Fact` (see `hub.pipeline.facts`)
+
+Entries never change; applying an event makes a new one. The same `remember` serves an event that is applied now
+and a fact read back from `state.ledger`, so state rebuilt is state as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-from hub.pipeline.fold import Fact
+import struct
 
 DIGEST = 16
+_HEAD, _MARK, _LENGTH = struct.Struct("<IH"), struct.Struct("<Hq"), struct.Struct("<I")
+EMPTY = _HEAD.pack(0, 0)
 
 
-class Entry(NamedTuple):
-    """`version` is the number of events applied; `seen` holds identity and content, 32 bytes an event.
-
-    `sequences` holds the highest sequence number per (source, stream).
-    """
-
-    version: int = 0
-    seen: bytes = b""
-    facts: tuple[Fact, ...] = ()
-    sequences: tuple[tuple[str, str, int], ...] = ()
+def version(entry: bytes) -> int:
+    """How many events were applied."""
+    return int.from_bytes(entry[:4], "little")
 
 
-EMPTY = Entry()
-
-
-def content_of(entry: Entry, identity: bytes) -> bytes | None:
+def content_of(entry: bytes, identity: bytes) -> bytes | None:
     """The content digest applied under that identity, or None."""
-    seen = entry.seen
-    at = seen.find(identity)
+    start, end = _HEAD.size, _HEAD.size + 2 * DIGEST * version(entry)
+    at = entry.find(identity, start, end)
     while at >= 0:
-        if at % (2 * DIGEST) == 0:
-            return seen[at + DIGEST : at + 2 * DIGEST]
-        at = seen.find(identity, at + 1)
+        if (at - start) % (2 * DIGEST) == 0:
+            return entry[at + DIGEST : at + 2 * DIGEST]
+        at = entry.find(identity, at + 1, end)
     return None
 
 
-def is_late(entry: Entry, fact: Fact) -> bool:
-    """Whether an event effective later, of the same stream, is applied already."""
-    return any(other.effective > fact.effective and other.stream == fact.stream for other in entry.facts)
+def facts_of(entry: bytes) -> list[bytes]:
+    """The facts in the order in which they were applied, each the tail of a `hub.Fact`."""
+    events, channels = _HEAD.unpack_from(entry)
+    at, end = _HEAD.size + 2 * DIGEST * events + _MARK.size * channels, len(entry)
+    found = []
+    while at < end:
+        start = at + _LENGTH.size
+        at = start + _LENGTH.unpack_from(entry, at)[0]
+        found.append(entry[start:at])
+    return found
 
 
-def sequence_gap(entry: Entry, source: str, stream: str, sequence: int | None) -> bool:
-    """Whether `sequence` leaves a number out after the highest one applied from that source and stream."""
-    highest = _highest(entry, source, stream)
-    return sequence is not None and highest is not None and sequence > highest + 1
-
-
-def remember(entry: Entry, stored: Mapping[str, Any]) -> Entry:
-    """The entry after one more event; `stored` is the plain value of a `hub.Fact`."""
-    fact = fact_of(stored)
-    return Entry(
-        entry.version + 1,
-        entry.seen + stored["identity"] + stored["content"],
-        entry.facts if fact is None else (*entry.facts, fact),
-        _raised(entry, stored["source"], stored["stream"], stored["sequence"]),
-    )
-
-
-def fact_of(stored: Mapping[str, Any]) -> Fact | None:
-    """What the fold needs of a stored fact; None where the event does not touch a status."""
-    if stored["kind"] is None:
+def highest(entry: bytes, channel: int) -> int | None:
+    """The highest sequence number applied from a channel (a source and stream, numbered by the ledger)."""
+    events, channels = _HEAD.unpack_from(entry)
+    if not channels:
         return None
-    sequence = stored["sequence"]
-    return Fact(
-        stored["effective"],
-        stored["time"],
-        stored["source"],
-        -1 if sequence is None else sequence,
-        stored["id"],
-        stored["stream"],
-        stored["kind"],
-        stored["slot"],
-        stored["transition"],
-        stored["until"],
-        stored["document"],
-        stored["voids"],
-        tuple(sorted(stored["attributes"].items())),
-    )
+    start = _HEAD.size + 2 * DIGEST * events
+    return dict(_MARK.iter_unpack(entry[start : start + _MARK.size * channels])).get(channel)
 
 
-def _highest(entry: Entry, source: str, stream: str) -> int | None:
-    return next((n for s, t, n in entry.sequences if s == source and t == stream), None)
+def sequence_gap(entry: bytes, channel: int, sequence: int | None) -> bool:
+    """Whether `sequence` leaves a number out after the highest one applied from that channel."""
+    before = None if sequence is None else highest(entry, channel)
+    return sequence is not None and before is not None and sequence > before + 1
 
 
-def _raised(entry: Entry, source: str, stream: str, sequence: int | None) -> tuple[tuple[str, str, int], ...]:
-    highest = _highest(entry, source, stream)
-    if sequence is None or (highest is not None and sequence <= highest):
-        return entry.sequences
-    others = tuple(row for row in entry.sequences if row[:2] != (source, stream))
-    return (*others, (source, stream, sequence))
+def remember(
+    entry: bytes, identity: bytes, content: bytes, channel: int, sequence: int | None, fact: bytes | None
+) -> bytes:
+    """The entry after one more event; `fact` is None where the event does not touch a status."""
+    events, channels = _HEAD.unpack_from(entry)
+    seen = _HEAD.size + 2 * DIGEST * events
+    end = seen + _MARK.size * channels
+    marks = entry[seen:end] if sequence is None else _raised(entry[seen:end], channel, sequence)
+    parts = [_HEAD.pack(events + 1, len(marks) // _MARK.size), entry[_HEAD.size : seen], identity, content, marks]
+    parts.append(entry[end:])
+    if fact is not None:
+        parts += (_LENGTH.pack(len(fact)), fact)
+    return b"".join(parts)
+
+
+def _raised(marks: bytes, channel: int, sequence: int) -> bytes:
+    if not marks:
+        return _MARK.pack(channel, sequence)
+    known = dict(_MARK.iter_unpack(marks))
+    known[channel] = max(known.get(channel, sequence), sequence)
+    return b"".join(_MARK.pack(*row) for row in known.items())

@@ -15,19 +15,14 @@ import fastavro
 
 from hub.avro.codec import HEADER, decode, encode
 from hub.avro.records import wire_header
-from hub.avro.scanner import ProjectionPlan, Refused, compile_scanner
+from hub.avro.scanner import ProjectionPlan, Refused, ShownPlan, compile_scanner
 from hub.catalogue import EventType, Projection
 
+Reading = tuple[tuple[Any, ...], tuple[bytes, ...], bytes, bytes]
+"""What was read: the wanted values in the order of `Reader.wants`, the projections' wire bytes, the map of what a
+status shows (empty without one), and the canonical body as it was written.
 
-class Reading(NamedTuple):
-    """What was read: the wanted fields, the projections' wire bytes, and the canonical body as it was written.
-
-    Fields are raw: a date is days since 1970, a timestamp milliseconds (see `hub.avro.scanner.Scanner`).
-    """
-
-    fields: Mapping[str, Any]
-    bodies: Sequence[bytes]
-    body: bytes
+Values are raw: a date is days since 1970, a timestamp milliseconds (see `hub.avro.scanner.Scanner`)."""
 
 
 class View(NamedTuple):
@@ -41,37 +36,48 @@ class Reader:
     """Reads events of one type, written with one registered version of its schema."""
 
     def __init__(
-        self, of: EventType, written: Mapping[str, Any], wants: Sequence[str], views: Sequence[View] = ()
+        self,
+        of: EventType,
+        written: Mapping[str, Any],
+        wants: Sequence[str],
+        views: Sequence[View] = (),
+        shows: ShownPlan | None = None,
     ) -> None:
         self.type, self.wants = of, tuple(wants)
-        self._written, self._older = written, written != of.schema
-        self.scanner = compile_scanner(of.schema, self.wants, [_plan(view) for view in views])
+        self._written, self.older = written, written != of.schema
+        self.scanner = compile_scanner(of.schema, self.wants, [_plan(view) for view in views], shows)
+        self._scan = self.scanner.scan
+        self._views, self._end = 1 + len(self.wants), 1 + len(self.wants) + len(views)
+        self._shows = shows is not None
 
     def read(self, value: bytes) -> Reading:
         """Strictly read one value; raises `hub.avro.Invalid` with the place and the reason."""
-        if self._older:
+        if self.older:
             return self._carefully(value)
         try:
-            canonical, *found = self.scanner.scan(value)
+            found = self._scan(value)
         except Refused:
             return self._carefully(value)
-        return self._reading(found, value[HEADER:]) if canonical else self._carefully(value)
+        return self._reading(found, value[HEADER:]) if found[0] else self._carefully(value)
+
+    def fields(self, reading: Reading) -> dict[str, Any]:
+        """The wanted values by name."""
+        return dict(zip(self.wants, reading[0], strict=True))
 
     def _carefully(self, value: bytes) -> Reading:
         """What was written with an older version is resolved to the catalogue's; its content stays its own."""
         event = decode(self._written, value)
         body = encode(self._written, event, b"")
-        current = self._resolved(body) if self._older else body
-        _, *found = self.scanner.scan(value[:HEADER] + current)
-        return self._reading(found, body)
+        current = self._resolved(body) if self.older else body
+        return self._reading(self._scan(value[:HEADER] + current), body)
 
     def _resolved(self, body: bytes) -> bytes:
         event = fastavro.schemaless_reader(io.BytesIO(body), dict(self._written), self.type.schema)
         return encode(self.type.schema, event, b"")  # type: ignore[arg-type]
 
-    def _reading(self, found: list[Any], body: bytes) -> Reading:
-        count = len(self.wants)
-        return Reading(dict(zip(self.wants, found, strict=False)), found[count:], body)
+    def _reading(self, found: tuple[Any, ...], body: bytes) -> Reading:
+        views, end = self._views, self._end
+        return found[1:views], found[views:end], found[end] if self._shows else b"", body
 
 
 def _plan(view: View) -> ProjectionPlan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hub.pipeline.person import Entry, content_of
+from hub.pipeline.person import content_of
 
 
 class Recognised(Enum):
@@ -13,7 +13,7 @@ class Recognised(Enum):
     CONFLICT = "conflict"
 
 
-def recognise(entry: Entry, identity: bytes, content: bytes) -> Recognised:
+def recognise(entry: bytes, identity: bytes, content: bytes) -> Recognised:
     """Identity is (source, id, subject) for ever; content is type, time, sequence and decoded body."""
     before = content_of(entry, identity)
     if before is None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
-
-from hub.event import Output
-from hub.pipeline.identify import pseudonym
 
 
 class Receiver(NamedTuple):
-    """An agency that may see a type: `when` lets an event through, `body` is the index of its projection."""
+    """An agency that may see a type: `when` lets an event through, `body` is the index of its projection.
+
+    `grant` is (agency, type), as the audit counts."""
 
     agency: str
     topic: str
     secret: bytes
     when: tuple[tuple[str, frozenset[str]], ...]
     body: int
+    grant: tuple[str, str]
 
 
 class Routes:
@@ -33,6 +33,8 @@ class Routes:
         for receiver in receivers:
             self._place(receiver)
         self._looks = tuple((name, dict(values)) for name, values in self._by_field.items())
+        self.always = () if self._looks or self._several else tuple(self._always)
+        """The receivers, where no condition asks for a field; otherwise, and where there are none, empty."""
 
     def entitled(self, fields: Mapping[str, Any]) -> list[Receiver]:
         """Those whose conditions all hold for these body fields."""
@@ -53,14 +55,3 @@ class Routes:
             ((name, values),) = receiver.when
             for value in values:
                 self._by_field[name][value].append(receiver)
-
-
-def addressed(
-    receivers: Sequence[Receiver],
-    bodies: Sequence[bytes],
-    key: bytes,
-    headers: Sequence[tuple[str, bytes]],
-    partition: int,
-) -> list[Output]:
-    """One record per receiver; `bodies` are the type's projections, each made once."""
-    return [Output(r.topic, partition, pseudonym(key, r.secret), bodies[r.body], headers) for r in receivers]

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from hub.avro.records import RecordCodec
+from hub.avro.scanner import ShownPlan
 from hub.catalogue import Catalogue, Entitlement, EventType
 from hub.errors import ConfigError
 from hub.event import SOURCE_PREFIX
@@ -86,14 +88,15 @@ def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partit
         registered = {name: ids.id_of(name, text) for name, text in texts.items()}
     except KeyError as missing:
         raise ConfigError(f"a schema is not registered: {missing}; `hub topics apply` registers them") from None
+    codecs = _codecs(catalogue, registered)
     views = {name: _views(catalogue, name, registered) for name in catalogue.types}
     return Rulebook(
         catalogue=catalogue,
         secret=secret,
         partitions=partitions,
-        codecs=_codecs(catalogue, registered),
-        gate_readers=_readers(catalogue, ids, gate_wants, lambda _: ()),
-        ledger_readers=_readers(catalogue, ids, ledger_wants(catalogue), lambda of: views[of.name]),
+        codecs=codecs,
+        gate_readers=_readers(catalogue, ids, gate_wants),
+        ledger_readers=_readers(catalogue, ids, ledger_wants(catalogue), views, codecs.fact),
         checks={name: compile_rules(of.schema, of.identifiers, lists) for name, of in catalogue.types.items()},
         routes={
             name: Routes(_receiver(e, views[name], secret) for e in catalogue.entitlements[name])
@@ -113,12 +116,12 @@ def gate_wants(of: EventType) -> tuple[str, ...]:
 
 
 def ledger_wants(catalogue: Catalogue) -> Callable[[EventType], tuple[str, ...]]:
-    """The top-level fields that the ledger looks at: the status rule's and those of every `when`."""
+    """The top-level fields that the ledger looks at: those that place an event in a status, and those of a `when`."""
 
     def wants(of: EventType) -> tuple[str, ...]:
         conditions = (name for e in catalogue.entitlements[of.name] for name in e.when)
         rule = of.status
-        status = (rule.slot, rule.effective, rule.until, rule.document, rule.voids, *rule.carries) if rule else ()
+        status = (rule.slot, rule.effective, rule.until, rule.document, rule.voids) if rule else ()
         return _unique((*conditions, *(name for name in status if name)))
 
     return wants
@@ -132,14 +135,20 @@ def _readers(
     catalogue: Catalogue,
     ids: SchemaIds,
     wants: Callable[[EventType], tuple[str, ...]],
-    views: Callable[[EventType], tuple[View, ...]],
+    views: Mapping[str, tuple[View, ...]] = MappingProxyType({}),
+    facts: RecordCodec | None = None,
 ) -> dict[int, Reader]:
     """By schema id, for every registered version of every event type: what was written once stays readable."""
     return {
-        version.id: Reader(of, json.loads(version.schema), wants(of), views(of))
+        version.id: Reader(of, json.loads(version.schema), wants(of), views.get(name, ()), _shown(of, facts))
         for name, of in catalogue.types.items()
         for version in ids.versions(name)
     }
+
+
+def _shown(of: EventType, facts: RecordCodec | None) -> ShownPlan | None:
+    """What a status shows of a type, in the types that a fact's `attributes` may have."""
+    return ShownPlan(of.status.carries, facts.map_branches("attributes")) if of.status and facts else None
 
 
 def _views(catalogue: Catalogue, type_name: str, registered: Mapping[str, int]) -> tuple[View, ...]:
@@ -156,6 +165,7 @@ def _receiver(entitlement: Entitlement, views: tuple[View, ...], secret: bytes) 
         agency_secret(secret, entitlement.agency),
         tuple(sorted(entitlement.when.items())),
         body,
+        (entitlement.agency, entitlement.type),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hub.catalogue import EventType
 from hub.errors import Code
 from hub.event import Rejection
+from hub.pipeline.attributes import CARRIED, CONSTANT
 from hub.pipeline.inbound import Inbound
 from hub.pipeline.rulebook import Rulebook
 
@@ -20,16 +22,28 @@ def validate(inbound: Inbound, rules: Rulebook) -> Rejection | None:
     broken = rules.checks[of.name](fields, inbound.agency)
     if broken:
         return broken
-    fins = [fin for path in of.identifiers for fin in _values(fields, path)]
-    if not fins:
-        return None
-    exposed = [part for name, value in inbound.headers for part in (name.encode(), value or b"")]
-    if of.key_kind == "case":
-        exposed.append(fields[of.key_field].encode())
-    text = b"\n".join(exposed).upper()
-    if any(fin.encode() in text for fin in fins):
+    said = [part for name, value in inbound.headers for part in _own_words(name, value)]
+    if exposes(of, fields, b"\n".join(said).upper()):
         return Rejection(Code.FIN_IN_HEADER, STEP, "a FİN of the body stands in a header or the case number")
     return None
+
+
+def exposes(of: EventType, fields: Mapping[str, Any], text: bytes) -> bool:
+    """Whether a FİN of the body stands in the (upper-case) words of the headers, or in the case number."""
+    if of.key_kind == "case":
+        text += b"\n" + fields[of.key_field].upper().encode()
+    for path in of.identifiers:
+        for fin in (fields[path[0]],) if len(path) == 1 else _values(fields, path):
+            if fin is not None and fin.encode() in text:
+                return True
+    return False
+
+
+def _own_words(name: str, value: bytes | None) -> Sequence[bytes]:
+    """What of a header is the publisher's own: any header's value, but what the catalogue fixes, and a new name."""
+    if name in CONSTANT:
+        return ()
+    return (value or b"",) if name in CARRIED else (name.encode(), value or b"")
 
 
 def _values(value: Any, path: Sequence[str]) -> Iterator[str]:

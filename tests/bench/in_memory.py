@@ -12,12 +12,14 @@ from hub.avro.records import wire_header
 from hub.catalogue import load
 from hub.engine.partitioner import murmur2
 from hub.pipeline.attributes import read_attributes
-from hub.pipeline.fold import status_value
+from hub.pipeline.facts import fact_reader
 from hub.pipeline.gate import Gate
-from hub.pipeline.identify import content, identity, person_id, pseudonym
+from hub.pipeline.identify import Pseudonyms, content, identity, pseudonym
 from hub.pipeline.ledger import Ledger, origin_of, outbound_headers
+from hub.pipeline.person import facts_of
 from hub.pipeline.refuse import receipt
 from hub.pipeline.rulebook import compile_rulebook
+from hub.pipeline.status import StatusWriter
 from hub.registry.schemas import Schemas
 
 ROUNDS, REPEATS = 2000, 5
@@ -44,21 +46,22 @@ def cost_of_parts() -> dict[str, float]:
     record, one = passed[0], records[0]
     reader = rules.ledger_readers[schemas.id_of(bench.TYPE)]
     gate_reader = rules.gate_readers[schemas.id_of(bench.TYPE)]
-    codecs, origin, status = rules.codecs, origin_of(record), status_value("p", 1, entry.facts)
+    codecs, origin = rules.codecs, origin_of(record)
+    facts, status = [fact_reader(codecs.fact)(tail) for tail in facts_of(entry)], StatusWriter(codecs.status)
     fields = gate_reader.read(one.value or b"").fields
     key, value = record.key or b"", record.value or b""
+    person_id = Pseudonyms(b"b" * 32).person_id
     parts: dict[str, Callable[[], object]] = {
-        "person id (HMAC-SHA-256)": lambda: person_id("P000001", b"b" * 32),
+        "person id (HMAC-SHA-256)": lambda: person_id(b"P000001"),
         "partition of a new key (murmur2)": lambda: murmur2(key),
         "headers read": lambda: read_attributes(record.headers),
         "headers written": lambda: outbound_headers(record.headers, "a" * 32, 1, late=False),
         "scan at the gate": lambda: gate_reader.read(value),
         "rules (pydantic)": lambda: rules.checks[bench.TYPE](fields, "src"),
         "scan and two projections": lambda: reader.read(value),
-        "identity and content": lambda: (identity("s", "i", "k"), content("t", 0, 0, value)),
+        "identity and content": lambda: (identity(b"s", b"i", b"k"), content("t", 0, 0, value)),
         "two pseudonyms": lambda: (pseudonym(key, b"a"), pseudonym(key, b"b")),
-        "status folded": lambda: status_value("p", 1, entry.facts),
-        "status packed": lambda: codecs.status.pack(status),
+        "status folded and packed": lambda: status.write(b"p", 1, facts),
         "receipt made": lambda: receipt(codecs, origin, "APPLIED", 0, 0, id="e-1", event_id="a" * 32, version=1),
     }
     found = {name: _best(part, ROUNDS) for name, part in parts.items()}
