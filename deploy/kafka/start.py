@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, no package
 """Apache Kafka on this machine until Ctrl-C: `python deploy/kafka/start.py [--nodes 3] [--data-dir DIR]`.
 
 Prints the setting that points a hub at it. One node answers in about five seconds, three in fifteen.
@@ -25,7 +26,8 @@ def main() -> None:
     kafka = Apache(given.data_dir) if given.nodes == 1 else Cluster(given.data_dir, count=given.nodes)
     try:
         with kafka as connection:
-            print(f"HUB_BROKER=external HUB_BOOTSTRAP_SERVERS={connection.bootstrap}", flush=True)
+            sys.stdout.write(f"HUB_BROKER=external HUB_BOOTSTRAP_SERVERS={connection.bootstrap}\n")
+            sys.stdout.flush()
             signal.pause()
     except KeyboardInterrupt:
         pass

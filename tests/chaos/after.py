@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from chaos import readout
-from chaos.judge import Registry, origin
+from chaos.judge import Registry, origin_of
 from chaos.readout import Place, Topics
 from chaos.stage import Stage
 from chaos.subject import HERE, Worker
@@ -81,7 +81,7 @@ def _verdicts(topics: Topics, registry: Registry) -> dict[str, set[str]]:
         for rec in topics[topic]:
             name, value = registry.decode(rec.value or b"")
             if name == "hub.Receipt":
-                found[origin(value)].add(value["verdict"])
+                found[origin_of(value)].add(value["verdict"])
     return found
 
 
@@ -121,4 +121,3 @@ def shadow(theatre: Theatre, name: str) -> Report:
 
 
 AFTER: dict[str, Callable[[Theatre, str], Report]] = {"set_back": set_back, "shadow": shadow}
-

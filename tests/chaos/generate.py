@@ -1,7 +1,7 @@
 """The generator, a process of its own: sends what `compose` makes on an open-loop schedule and writes the history.
 
-`python generate.py --bootstrap HOST:PORT --history FILE --seed N --run 07 --rate R --seconds S --poisoned P [--light]` composes, says
-`ready`, begins when it is told to by a line, and ends on another, or when all is sent.
+`python generate.py --bootstrap HOST:PORT --history FILE --seed N --run 07 --rate R --seconds S --poisoned P [--light]`
+composes, says `ready`, begins when it is told to by a line, and ends on another, or when all is sent.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ class Judge:
             name, value = self._registry.decode(rec.value or b"")
             if name != "hub.Receipt":
                 continue
-            origin = origin(value)
+            origin = origin_of(value)
             if origin not in self.inputs:
                 self._say("receipt_without_record", f"{rec.at}: of {origin}")
                 continue
@@ -191,9 +191,9 @@ class Judge:
     def _letters(self) -> None:
         for rec in self._all("dlq."):
             _, value = self._registry.decode(rec.value or b"")
-            each = self.inputs.get(origin(value))
+            each = self.inputs.get(origin_of(value))
             if each is None:
-                self._say("phantom", f"{rec.at}: dead letter of {origin(value)}")
+                self._say("phantom", f"{rec.at}: dead letter of {origin_of(value)}")
                 continue
             each.letters.append(value)
             if value["value"] != each.rec.value:
@@ -404,7 +404,7 @@ class Judge:
             self._say("over_delivery", f"{where}: personal data where none may be")
 
 
-def origin(value: dict[str, Any]) -> str:
+def origin_of(value: dict[str, Any]) -> str:
     return f"{value['origin_topic']}/{value['origin_partition']}/{value['origin_offset']}"
 
 

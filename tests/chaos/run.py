@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from chaos import catalogue, selftest
 from chaos.after import AFTER
@@ -172,7 +172,7 @@ class Run:
             TextColumn("verdicts"),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self._say, transient=True) as progress:
+        with Progress(*columns, console=self._say, transient=True, disable=not self._say.is_terminal) as progress:
             task = progress.add_task(name, total=total)
             theatre.tick = lambda seen: progress.update(task, completed=seen)
 
@@ -204,7 +204,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scenario", action="append", help="only this one (a mutant is mutant-NAME); may be repeated")
     parser.add_argument("--broker", choices=["apache", "embedded"], help="default: apache where it can be had")
-    parser.add_argument("--rate", type=float, default=RATE, help="events a second, where a scenario has no rate of its own")
+    parser.add_argument(
+        "--rate", type=float, default=RATE, help="events a second, where a scenario has no rate of its own"
+    )
     parser.add_argument("--seconds", type=float, help="of load, instead of each scenario's own")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a run that is well, too")
     given = parser.parse_args()

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from chaos import readout
 from chaos.readout import Rec, Topics
@@ -44,7 +45,7 @@ def folded(ledger: Ledger, topics: Topics) -> dict[bytes, bytes]:
         state = states.setdefault(records[0].partition, {})
         result = ledger(state, records)
         state.update(result.changes)
-        found |= {out.key: out.value for out in result.outputs if out.topic == "status.person"}
+        found |= {key: value for topic, _, key, value, _ in result.outputs if topic == "status.person"}
     return found
 
 

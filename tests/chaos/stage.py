@@ -145,7 +145,9 @@ class Intruder:
         words = ["--bootstrap", bootstrap, "--group", self.group, "--prefix", prefix]
         pipe = subprocess.PIPE
         program = [sys.executable, str(HERE / "intruder.py")]
-        self._process = subprocess.Popen([*program, *words], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(
+            [*program, *words], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        )
         self._process.stdout.readline()
 
     def ask(self, order: str) -> None:

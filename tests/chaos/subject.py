@@ -19,6 +19,7 @@ PARTITIONS = 4
 SECRET = "a secret for the witness, and for nobody else"
 READY_SECONDS, STOP_SECONDS = 90.0, 40.0
 
+
 class NoBroker(Exception):
     """This machine cannot have it."""
 

@@ -82,7 +82,9 @@ class Report:
             if name in self.facts
         }
         vacuous = self.vacuous + other.vacuous
-        return Report(self.name, verdicts, examples, self.faults + other.faults, self.facts | other.facts | facts, vacuous)
+        return Report(
+            self.name, verdicts, examples, self.faults + other.faults, self.facts | other.facts | facts, vacuous
+        )
 
 
 @dataclass
@@ -121,7 +123,10 @@ class Theatre:
         topics = readout.read(self.broker.bootstrap, first, readout.ends(self.broker.bootstrap), hidden)
         registry = Registry(readout.schemas(self.broker.bootstrap))
         report = self._judge(name, sent, topics, registry, seen, stage)
-        report.facts |= {"caught_up_seconds": round(waited, 1), "longest_stop_seconds": round(max(*stops, *stage.stops), 1)}
+        report.facts |= {
+            "caught_up_seconds": round(waited, 1),
+            "longest_stop_seconds": round(max(*stops, *stage.stops), 1),
+        }
         report.verdicts["slow_stop"] = sum(seconds > STOP_SECONDS for seconds in (*stops, *stage.stops))
         if calm:
             report.verdicts["restarted"] = sum(worker.restarts for worker in workers)
