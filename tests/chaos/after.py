@@ -13,7 +13,7 @@ from chaos import readout
 from chaos.judge import Registry, origin_of
 from chaos.readout import Place, Topics
 from chaos.stage import Stage
-from chaos.subject import HERE, Worker
+from chaos.subject import HERE, Worker, stop
 from chaos.theatre import Report, Theatre
 from chaos.watch import Watch
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
@@ -42,7 +42,7 @@ def set_back(theatre: Theatre, name: str) -> Report:
         with stage.fault("set back to the first offset", "lanes"):
             _until_quiet(stage, sum(len(log) for topic, log in before.items() if topic.startswith("in.")))
     finally:
-        stops = [worker.stop() for worker in workers]
+        stops = stop(workers)
         watch.close()
     again = readout.read(broker.bootstrap, marks, readout.ends(broker.bootstrap))
     registry = Registry(readout.schemas(broker.bootstrap))

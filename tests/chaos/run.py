@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,7 @@ class Run:
         self._catalogue = catalogue.read()
         self._numbers = iter(range(1, 100))
         self._kind = given.broker or "apache"
+        self._left_out: dict[str, str] = {}
 
     def run(self) -> tuple[dict[str, Any], bool]:
         """(the account, whether all is well)."""
@@ -61,6 +63,8 @@ class Run:
             self._leave(well)
         account = {"broker": self._kind, "seed": self._given.seed, "self_test": not wrong}
         account |= {"mutants": mutants, "scenarios": [each.as_dict() for each in scenarios]}
+        if self._left_out:
+            account["left_out"] = self._left_out
         return account | {"seconds": round(time.monotonic() - began)}, well
 
     def _choose_broker(self) -> None:
@@ -74,16 +78,16 @@ class Run:
                 if self._given.broker:
                     sys.exit(2)
         self._kind = "embedded"
-        self._say.print("embedded broker: it never fails over, so no worker and no broker is killed or frozen")
+        self._say.print("broker: embedded")
 
     def _all(self) -> tuple[dict[str, str], list[Report]]:
         """(mutant → red or survived, scenarios); mutants first, so that what follows is believed."""
         mutants: dict[str, str] = {}
         scenarios: list[Report] = []
         known = QUICK if self._given.quick else FULL
-        able = [each for each in known if self._kind == "apache" or not each.failover]
+        able = [each for each in known if self._wanted(each.name) and not self._missing(each)]
         for where in WHERE:
-            chosen = [each for each in able if each.where == where and self._wanted(each.name)]
+            chosen = [each for each in able if each.where == where]
             tested = [name for name in MUTANTS if where == "one" and self._wanted(f"mutant-{name}")]
             if not chosen and not tested:
                 continue
@@ -91,6 +95,18 @@ class Run:
                 mutants |= {name: self._mutant(theatre, name) for name in tested}
                 scenarios += [self._scenario(theatre, each) for each in chosen]
         return mutants, scenarios
+
+    def _missing(self, scenario: Scenario) -> str:
+        """Why it cannot be played here; kept for the account."""
+        reason = ""
+        if scenario.failover and self._kind != "apache":
+            reason = "the embedded broker never fails over, and keeps nothing when it is killed"
+        elif scenario.where == "small disk" and os.geteuid():
+            reason = "a small disk is a tmpfs, which only root may mount"
+        if reason:
+            self._left_out[scenario.name] = reason
+            self._say.print(f"{scenario.name:24} left out: {reason}", soft_wrap=True)
+        return reason
 
     def _wanted(self, name: str) -> bool:
         return not self._given.scenario or name in self._given.scenario

@@ -111,7 +111,7 @@ def broker_away(pause: float, frozen: float) -> Faults:
             lambda: stage.kill_broker(pause),
             lambda: stage.freeze_broker(frozen),
         ):
-            stage.sleep(3)
+            stage.sleep(2)
             fault()
         stage.sleep(2)
 
@@ -157,13 +157,13 @@ POISON = 100_000
 QUICK = (
     Scenario("resent", 10, nothing(5), failover=False),
     Scenario("set-back", 0, nothing(0), after="set_back", failover=False),
-    Scenario("kill-workers", 60, kill_workers(4, 4)),
+    Scenario("kill-workers", 60, kill_workers(4, 3)),
     Scenario("crash-in-batch", 240, crash_in_batch(_HALF)),
-    Scenario("rebalances", 120, rebalances(10)),
+    Scenario("rebalances", 120, rebalances(8)),
     Scenario("freeze-worker", 60, freeze_worker(1)),
-    Scenario("graceful-stops", 120, stop_workers(4), failover=False),
-    Scenario("broker-away", 120, broker_away(1, 5)),
-    Scenario("poison", 10, nothing(0), load={"rate": 500.0, "poisoned": 0.5, "whole": True}, failover=False, calm=True),
+    Scenario("graceful-stops", 120, stop_workers(3), failover=False),
+    Scenario("broker-away", 120, broker_away(1, 4)),
+    Scenario("poison", 6, nothing(0), load={"rate": 500.0, "poisoned": 0.5, "whole": True}, failover=False, calm=True),
     Scenario("shadow-ledger", 0, nothing(0), after="shadow", failover=False),
     Scenario("disk-full", 120, disk_full, where="small disk"),
     Scenario("brokers-in-rotation", 180, rotate(1, 2), where="three"),

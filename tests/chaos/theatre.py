@@ -19,7 +19,7 @@ from chaos.compose import POISONED
 from chaos.judge import Judge, Registry
 from chaos.readout import Topics
 from chaos.stage import Stage
-from chaos.subject import HERE, Broker, Worker
+from chaos.subject import HERE, Broker, Worker, stop
 from chaos.watch import Watch
 
 CAUGHT_UP_SECONDS = 60.0
@@ -116,7 +116,7 @@ class Theatre:
         try:
             sent, deadline, waited = self._run(stage, faults, load, folder, patience)
         finally:
-            stops = [worker.stop() for worker in workers]
+            stops = stop(workers)
             watch.close()
         seen = {record for record, at in watch.seen.items() if at <= deadline}
         hidden: list[str] = []
