@@ -103,13 +103,10 @@ class Worker:
 
     def apply_topics(self) -> None:
         """Topics and schemas as the catalogue wants them."""
-        subprocess.run(
-            [sys.executable, "-m", "hub", "topics", "apply"],
-            cwd=ROOT,
-            env=self._plain(),
-            check=True,
-            capture_output=True,
-        )
+        command = [sys.executable, "-m", "hub", "topics", "apply"]
+        run = subprocess.run(command, cwd=ROOT, env=self._plain(), capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise RuntimeError(f"hub topics apply: {run.stderr[-2000:] or run.stdout[-2000:]}")
 
     @property
     def restarts(self) -> int:
