@@ -22,6 +22,7 @@ from aiokafka.errors import (
 
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.spec import LaneSpec, Runtime
+from hub.engine.taking import Taking, never
 from hub.engine.transaction import Transactions
 from hub.errors import Code, Fatal
 from hub.event import Rejection, Result
@@ -154,15 +155,18 @@ class Number:
             consumer.seek(tp, self._committed[tp])
 
     async def _carry(self) -> None:
-        busy = time.monotonic()
+        busy, runtime, ahead = time.monotonic(), self._runtime, self._runtime.ahead
+        held = (lambda: ahead.full) if self._spec.fair else never
+        take = Taking(self._consumer, self._committed, runtime.batch_records, held)
         while not self._stopping.is_set():
             try:
-                taken = await self._consumer.getmany(*self.tps, timeout_ms=100, max_records=self._runtime.batch_records)
+                records = await take()
             except OffsetOutOfRangeError as error:
                 raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
             except NoOffsetForPartitionError:
                 continue  # said once for a partition whose position had not been set before it was paused
-            records = [record for part in taken.values() for record in part]
+            if not self._spec.fair:
+                ahead.tell(self.number, take.waiting() + len(records))
             if records:
                 await self._work(records)
                 busy = time.monotonic()
@@ -247,6 +251,8 @@ class Number:
             self._consumer.pause(*mine)
 
     async def _close(self) -> None:
+        if not self._spec.fair:
+            self._runtime.ahead.forget(self.number)
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.close()
