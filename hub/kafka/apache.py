@@ -146,7 +146,7 @@ def properties(node: Node, nodes: Sequence[Node]) -> dict[str, str]:
         "log.cleaner.dedupe.buffer.size": str(16 << 20),  # 128 MiB of the small heap by default
         "num.recovery.threads.per.data.dir": "2",  # quicker after a kill: a thousand small logs
         # After a kill the node waits this long for its own former life to be given up: 9 seconds by default.
-        "broker.session.timeout.ms": "9000" if len(nodes) > 1 else "4000",
+        "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "1000",
     }
 

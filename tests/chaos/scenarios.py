@@ -166,7 +166,7 @@ QUICK = (
     Scenario("poison", 6, nothing(0), load={"rate": 500.0, "poisoned": 0.5, "whole": True}, failover=False, calm=True),
     Scenario("shadow-ledger", 0, nothing(0), after="shadow", failover=False),
     Scenario("disk-full", 120, disk_full, where="small disk"),
-    Scenario("brokers-in-rotation", 180, rotate(1, 2), where="three"),
+    Scenario("brokers-in-rotation", 180, rotate(1, 1), where="three", load={"rate": 100.0}),
 )
 FULL = (
     Scenario("resent", 60, nothing(30), failover=False),
