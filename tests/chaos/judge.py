@@ -91,6 +91,10 @@ class Input:
         return self.subject, self.send.agency, self.type.stream
 
     @cached_property
+    def canaries(self) -> set[bytes]:
+        return set(CANARY.findall(self.send.value))
+
+    @cached_property
     def event(self) -> Applied:
         send = self.send
         return Applied(self.type, send.agency, send.id, send.time, send.sequence or -1, self.fields)
@@ -118,6 +122,7 @@ class Judge:
         self._chains = self._sent_chains()
         people = [i for records in self._good.values() for i in records if i.type.of_person]
         self._fins = {each.subject.encode() for each in people}
+        self._marked: dict[Input, set[tuple[str, str, str | None]]] = {}
         self._subjects: dict[str, str] = {}  # key in events.* → FİN or case number
 
     def judge(self) -> dict[str, int]:
@@ -303,7 +308,7 @@ class Judge:
             for rec in self._topics[topic]:
                 named = rec.named
                 event = named.get("ce_source", "").rpartition(":")[2], named.get("ce_originid", "")
-                if event not in expected or not any(each.said("APPLIED") for each in self._good[event]):
+                if event not in expected or not self._marks(self._good[event][0]):
                     self._say("phantom", f"{rec.at}: of {event}, which was not applied")
                     continue
                 first, names_of = self._good[event][0], named.get("ce_id", "")
@@ -342,21 +347,25 @@ class Judge:
         except (ValueError, KeyError, EOFError, IndexError) as error:
             self._say("corrupt", f"{rec.at}: {error!r}")
             return
-        hidden = set(CANARY.findall(each.send.value)) - set(CANARY.findall(repr(wanted).encode()))
+        hidden = each.canaries and each.canaries - set(CANARY.findall(repr(wanted).encode()))
         bare = [name for name in fields if fields[name] != wanted.get(name) and fields[name] == each.fields[name]]
         if bare or fields.keys() - wanted.keys() or any(text in (rec.value or b"") for text in hidden):
             self._say("over_delivery", f"{rec.at}: shows what {rec.topic} may not see")
         elif fields != wanted:
             self._say("corrupt", f"{rec.at}: other values than {each.rec.at}")
-        receipts = [
-            receipt for other in self._good[each.send.agency, each.send.id] for receipt in other.said("APPLIED")
-        ]
-        marks = {(r["event_id"], str(r["version"]), "true" if r["late"] else None) for r in receipts}
-        if (named.get("ce_id"), named.get("ce_statusversion"), named.get("ce_late")) not in marks:
+        if (named.get("ce_id"), named.get("ce_statusversion"), named.get("ce_late")) not in self._marks(each):
             self._say("corrupt", f"{rec.at}: id, version or late mark are not the receipt's")
         kept = ("ce_source", "ce_type", "ce_time", "ce_sequence", "ce_causationid")
         if any(named.get(name) != each.named.get(name) for name in kept):
             self._say("corrupt", f"{rec.at}: other attributes than {each.rec.at}")
+
+    def _marks(self, each: Input) -> set[tuple[str, str, str | None]]:
+        """(id, version, late mark) of an event, as its receipts have it. Asked when all receipts are read."""
+        if (known := self._marked.get(each)) is not None:
+            return known
+        said = (receipt for other in self._good[each.send.agency, each.send.id] for receipt in other.said("APPLIED"))
+        self._marked[each] = {(r["event_id"], str(r["version"]), "true" if r["late"] else None) for r in said}
+        return self._marked[each]
 
     def _dense(self, topic: str, found: list[Input], expected: dict[Any, dict[str, Any]]) -> None:
         """Nothing that is due to this receiver is missing before the last that it got."""
