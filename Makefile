@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 LOCKS  := deploy/requirements
 ARGS   ?=
 
-.PHONY: help setup demo up test check bench docs lock clean
+.PHONY: help setup demo up test check bench chaos docs lock clean
 .SILENT: help demo up
 
 help:  ## this list
@@ -45,6 +45,9 @@ check: $(VENV)/dev.stamp  ## formatting, lint, types
 
 bench: $(VENV)/dev.stamp  ## measures the full path beside the engine's probe (ARGS="--events 100000")
 	$(BIN)/python tests/bench/full_path.py $(ARGS)
+
+chaos: $(VENV)/dev.stamp  ## kills and freezes everything, then judges the topics (ARGS="--quick": under 8 minutes)
+	$(BIN)/python tests/chaos/run.py $(ARGS)
 
 docs: $(VENV)/dev.stamp  ## writes the generated pages anew
 	$(BIN)/python tests/docs/generate.py

@@ -6,6 +6,7 @@ difference there is reported as drift for a person to decide.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ __all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_par
 AT_ONCE = 100
 # Apache Kafka opens some 150 partitions a second when they are new (each is made safe on the disk).
 READY_MS = 120_000
+LOOK_AGAIN_SECONDS = 0.2
 
 Configs = Mapping[str, str]
 
@@ -199,7 +201,20 @@ def _wait(client: KafkaAdminClient, specs: Iterable[TopicSpec]) -> None:
     if specs:
         client.wait_for_topics([spec.name for spec in specs], timeout_ms=READY_MS)
         parts = {TopicPartition(spec.name, i): OffsetSpec.LATEST for spec in specs for i in range(spec.partitions)}
+        deadline = time.monotonic() + READY_MS / 1000
+        while not _answered(client, parts) and time.monotonic() < deadline:
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _answered(client: KafkaAdminClient, parts: dict[TopicPartition, OffsetSpec]) -> bool:
+    """Of several brokers each hears of a new topic in its own time."""
+    try:
         client.list_partition_offsets(parts, timeout_ms=READY_MS)
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        return False
+    return True
 
 
 def _alter(client: KafkaAdminClient, changes: Iterable[Change]) -> Iterator[str]:

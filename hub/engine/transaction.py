@@ -51,8 +51,9 @@ class Transactions:
     """A transactional producer that is used until its first failure, then closed and never again.
 
     A broker that is killed just after it took a commit may come back without having written the commit's marker to
-    some partitions (Apache Kafka 4.3): until this producer commits there again, no reader sees what follows in them. So
-    where a connection broke since the last transaction began, the next one commits in its partitions, too.
+    some partitions (Apache Kafka 4.3.0 and 4.3.1, KAFKA-20734): until this producer commits there again, no reader sees
+    what follows in them. So where a connection broke since the last transaction began, the next one commits in its
+    partitions, too.
     """
 
     def __init__(

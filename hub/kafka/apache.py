@@ -94,7 +94,9 @@ class Apache(ChildBroker):
         return open_node(node, [node], cluster_id(), lock, self._heap)
 
 
-def open_node(node: Node, nodes: Sequence[Node], cluster: str, lock: int, heap: str = HEAP) -> Child:
+def open_node(
+    node: Node, nodes: Sequence[Node], cluster: str, lock: int, heap: str = HEAP, grace: float = GRACE_SECONDS
+) -> Child:
     """Write the node's settings, format its storage if that was never done, and run it.
 
     `nodes` are all of the cluster, itself among them; `cluster` is used only for formatting.
@@ -103,7 +105,7 @@ def open_node(node: Node, nodes: Sequence[Node], cluster: str, lock: int, heap: 
     _write_settings(node, nodes)
     if not node.formatted:
         _format(java, node, cluster)
-    return Child(_launch(java, node, heap), lock)
+    return Child(_launch(java, node, heap, grace), lock)
 
 
 def cluster_id() -> str:
@@ -144,7 +146,7 @@ def properties(node: Node, nodes: Sequence[Node]) -> dict[str, str]:
         "log.cleaner.dedupe.buffer.size": str(16 << 20),  # 128 MiB of the small heap by default
         "num.recovery.threads.per.data.dir": "2",  # quicker after a kill: a thousand small logs
         # After a kill the node waits this long for its own former life to be given up: 9 seconds by default.
-        "broker.session.timeout.ms": "9000" if len(nodes) > 1 else "4000",
+        "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "1000",
     }
 
@@ -163,13 +165,13 @@ def _format(java: Sequence[str], node: Node, cluster: str) -> None:
         raise ConfigError(f"Apache Kafka could not format {node.folder}:\n{last_lines(run.stdout + run.stderr)}")
 
 
-def _launch(java: Sequence[str], node: Node, heap: str) -> Launch:
+def _launch(java: Sequence[str], node: Node, heap: str, grace: float) -> Launch:
     options = [*JVM, f"-Xmx{heap}", f"-Dlog4j2.configurationFile={node.logging}"]
     return Launch(
         name="Apache Kafka",
         command=[*java, *options, "kafka.Kafka", str(node.settings)],
         address=node.address,
         log=node.console,
-        grace=GRACE_SECONDS,
+        grace=grace,
         patience=START_SECONDS,
     )

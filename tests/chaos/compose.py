@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -22,7 +23,10 @@ FIRST_MS = 1_790_000_000_000
 FIRST_DAY, DAYS = 20_000, 60
 """Decisions take effect within these two months: early enough to overlap and to tie."""
 
-RESENT, POISONED, CONFLICTING = 0.06, 0.015, 0.005
+RESENT, POISONED, CONFLICTING = 0.1, 0.015, 0.005
+FEW = 6
+"""A light load is of types with so many receivers at most."""
+
 CANARY = re.compile(rb"cy\d+x\d+q")
 PARTS = re.compile(r"(\[[^\]]+\]|\\?.)(?:\{(\d+)(?:,(\d+))?\})?")
 LETTERS = string.ascii_uppercase + string.digits + "/-+."
@@ -67,18 +71,26 @@ def link(id: str, value: bytes) -> str:
 class Composer:
     """`run`, two digits, sets persons and ids of this run apart from those of others on the same broker."""
 
-    def __init__(self, catalogue: Catalogue, ids: Mapping[str, int], seed: int, run: str) -> None:
-        self._catalogue, self._ids, self._run = catalogue, ids, run
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        ids: Mapping[str, int],
+        seed: int,
+        run: str,
+        poisoned: float = POISONED,
+        light: bool = False,
+    ) -> None:
+        self._catalogue, self._ids, self._run, self._poisoned = catalogue, ids, run, poisoned
         self._rng = random.Random(f"{seed}/{run}")
-        weights = {name: 3 if "status" in of.schema else 1 for name, of in catalogue.types.items()}
-        self._drawn = [of for name, of in catalogue.types.items() for _ in range(weights[name])]
+        types = [of for of in catalogue.types.values() if not light or len(of.entitlements) <= FEW]
+        self._drawn = [of for of in types for _ in range(3 if "status" in of.schema else 1)]
         self._last: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._documents: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._count = 0
 
     def compose(self, rate: float, seconds: float) -> Iterator[Send]:
         """Open-loop: `rate` a second whatever comes back."""
-        rng, recent, total = self._rng, [], int(rate * seconds)
+        rng, recent, total = self._rng, deque(maxlen=200), int(rate * seconds)
         persons = max(20, total // 25)
         for index in range(total):
             draw, at = rng.random(), index / rate
@@ -86,10 +98,10 @@ class Composer:
                 yield replace(rng.choice(recent), at=at)
             elif draw < RESENT + CONFLICTING and recent:
                 yield self._conflict(rng.choice(recent), at)
-            elif draw < RESENT + CONFLICTING + POISONED:
+            elif draw < RESENT + CONFLICTING + self._poisoned:
                 yield self._poison(self._good(at, persons, False))
             else:
-                recent = [*recent[-200:], self._good(at, persons, True)]
+                recent.append(self._good(at, persons, True))
                 yield recent[-1]
 
     def _good(self, at: float, persons: int, counts: bool) -> Send:
@@ -119,15 +131,21 @@ class Composer:
         return replace(send, at=at, value=value, expect="rejected")
 
     def _poison(self, send: Send) -> Send:
-        """Cut off, with a byte too many, of an unknown schema, or from one who may not publish the type."""
-        send = replace(send, expect="rejected")
-        match self._rng.randrange(4):
+        """Cut off, with a byte too many, noise, nothing, of an unknown schema, or from one who may not publish it."""
+        rng, send = self._rng, replace(send, expect="rejected")
+        match rng.randrange(7):
             case 0:
                 return replace(send, value=send.value[:-1])
             case 1:
                 return replace(send, value=send.value + b"\0")
             case 2:
                 return replace(send, value=b"\0\x7f\xff\xff\xff" + send.value[5:])
+            case 3:
+                return replace(send, value=b"\1" + rng.randbytes(rng.randrange(1, 400)))
+            case 4:
+                return replace(send, value=send.value[:5] + b"\xff" * rng.randrange(1, 400))
+            case 5:
+                return replace(send, value=b"")
         publishers = self._catalogue.types[send.type].publishers
         return replace(send, agency=next(a for a in self._catalogue.agencies if a not in publishers))
 
@@ -226,10 +244,19 @@ class Filler:
         return f"{self._canary}{self._canaries}q"
 
     def _matching(self, pattern: str) -> str:
-        plain = re.sub(r"\(.*?\)\{.*?\}", "", pattern)  # a group that may be absent is
-        found = ""
-        for letter, least, most in PARTS.findall(plain):
-            count = self._rng.randint(int(least or 1), int(most or least or 1))
-            found += "".join(self._rng.choice([c for c in LETTERS if re.fullmatch(letter, c)]) for _ in range(count))
+        found = "".join(
+            "".join(self._rng.choices(letters, k=self._rng.randint(least, most)))
+            for letters, least, most in _parts(pattern)
+        )
         assert re.fullmatch(pattern, found), pattern
         return found
+
+
+@cache
+def _parts(pattern: str) -> list[tuple[str, int, int]]:
+    """(letters to choose from, how many at least, at most) of each part of a simple pattern."""
+    plain = re.sub(r"\(.*?\)\{.*?\}", "", pattern)  # a group that may be absent is
+    return [
+        ("".join(c for c in LETTERS if re.fullmatch(letter, c)), int(least or 1), int(most or least or 1))
+        for letter, least, most in PARTS.findall(plain)
+    ]

@@ -1,6 +1,7 @@
 """The generator, a process of its own: sends what `compose` makes on an open-loop schedule and writes the history.
 
-`python generate.py --bootstrap HOST:PORT --history FILE --seed N --run 07 --rate R --seconds S`
+`python generate.py --bootstrap HOST:PORT --history FILE --seed N --run 07 --rate R --seconds S --poisoned P [--light]`
+composes, says `ready`, begins when it is told to by a line, and ends on another, or when all is sent.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,13 @@ class Generator:
         self._history, self._count, self._open = history, 0, 0
         self._again: list[tuple[Send, float]] = []
         self._parent = os.getppid()
+        self.enough = threading.Event()
 
     def run(self, sends: list[Send]) -> None:
         started = time.time() + 0.2
         for send in sends:
+            if self.enough.is_set():
+                break
             intended = started + send.at
             while (wait := intended - time.time()) > 0:
                 self._producer.poll(min(wait, 0.005))
@@ -84,14 +89,25 @@ def main() -> None:
         ("run", str),
         ("rate", float),
         ("seconds", float),
+        ("poisoned", float),
     ):
         parser.add_argument(f"--{name}", type=of, required=True)
+    parser.add_argument("--light", action="store_true", help="types with few receivers only")
     given = parser.parse_args()
     ids = Registry(readout.schemas(given.bootstrap)).ids
-    sends = list(Composer(catalogue.read(), ids, given.seed, given.run).compose(given.rate, given.seconds))
+    composer = Composer(catalogue.read(), ids, given.seed, given.run, given.poisoned, given.light)
+    sends = list(composer.compose(given.rate, given.seconds))
     generator = Generator(given.bootstrap, Writer(given.history))
     print("ready", flush=True)
+    sys.stdin.readline()  # the word to begin
+    threading.Thread(target=_until_told, args=(generator.enough,), daemon=True).start()
     generator.run(sends)
+
+
+def _until_told(enough: threading.Event) -> None:
+    """Set on the next line; not on the end of input, which is that of the whole run."""
+    if sys.stdin.readline():
+        enough.set()
 
 
 if __name__ == "__main__":

@@ -77,14 +77,22 @@ class Input:
         except (ValueError, EOFError, IndexError):
             return {}  # made so that it must be refused
 
-    @property
+    @cached_property
+    def named(self) -> dict[str, str]:
+        return self.rec.named
+
+    @cached_property
     def subject(self) -> str:
         """FİN or case number; a conflict and a duplicate have that of the event they repeat."""
         return self.fields.get(self.type.key_field, "")
 
-    @property
+    @cached_property
     def chain(self) -> Chain:
         return self.subject, self.send.agency, self.type.stream
+
+    @cached_property
+    def canaries(self) -> set[bytes]:
+        return set(CANARY.findall(self.send.value))
 
     @cached_property
     def event(self) -> Applied:
@@ -114,6 +122,7 @@ class Judge:
         self._chains = self._sent_chains()
         people = [i for records in self._good.values() for i in records if i.type.of_person]
         self._fins = {each.subject.encode() for each in people}
+        self._marked: dict[Input, set[tuple[str, str, str | None]]] = {}
         self._subjects: dict[str, str] = {}  # key in events.* → FİN or case number
 
     def judge(self) -> dict[str, int]:
@@ -175,7 +184,7 @@ class Judge:
             name, value = self._registry.decode(rec.value or b"")
             if name != "hub.Receipt":
                 continue
-            origin = _origin(value)
+            origin = origin_of(value)
             if origin not in self.inputs:
                 self._say("receipt_without_record", f"{rec.at}: of {origin}")
                 continue
@@ -187,9 +196,9 @@ class Judge:
     def _letters(self) -> None:
         for rec in self._all("dlq."):
             _, value = self._registry.decode(rec.value or b"")
-            each = self.inputs.get(_origin(value))
+            each = self.inputs.get(origin_of(value))
             if each is None:
-                self._say("phantom", f"{rec.at}: dead letter of {_origin(value)}")
+                self._say("phantom", f"{rec.at}: dead letter of {origin_of(value)}")
                 continue
             each.letters.append(value)
             if value["value"] != each.rec.value:
@@ -209,7 +218,7 @@ class Judge:
             each.passed.append(rec)
             key = (rec.key or b"").decode()
             partitions[key].add(rec.partition)
-            if rec.value != each.rec.value or _attributes(rec) != _attributes(each.rec):
+            if rec.value != each.rec.value or _attributes(rec.named) != _attributes(each.named):
                 self._say("corrupt", f"{rec.at}: not as {each.rec.at} came")
             if self._subjects.setdefault(key, each.subject) != each.subject:
                 self._say("corrupt", f"{rec.at}: the key of another person")
@@ -299,7 +308,7 @@ class Judge:
             for rec in self._topics[topic]:
                 named = rec.named
                 event = named.get("ce_source", "").rpartition(":")[2], named.get("ce_originid", "")
-                if event not in expected or not any(each.said("APPLIED") for each in self._good[event]):
+                if event not in expected or not self._marks(self._good[event][0]):
                     self._say("phantom", f"{rec.at}: of {event}, which was not applied")
                     continue
                 first, names_of = self._good[event][0], named.get("ce_id", "")
@@ -309,7 +318,7 @@ class Judge:
                 else:
                     order[first.chain].append(first)
                 got[event].add(receiver)
-                self._shown(rec, first, expected[event].get(receiver))
+                self._shown(rec, named, first, expected[event].get(receiver))
                 if keys.setdefault(rec.key, first.subject) != first.subject:
                     self._say("corrupt", f"{rec.at}: the key of another person")
                 version = int(named.get("ce_statusversion", "0"))
@@ -328,7 +337,7 @@ class Judge:
             if len(subjects) > 1:
                 self._say("corrupt", f"event id {name} names several persons")
 
-    def _shown(self, rec: Rec, each: Input, wanted: dict[str, Any] | None) -> None:
+    def _shown(self, rec: Rec, named: dict[str, str], each: Input, wanted: dict[str, Any] | None) -> None:
         """One delivery: the fields, the attributes, and no text that the receiver may not see."""
         if wanted is None:
             self._say("over_delivery", f"{rec.at}: the agency may not see {each.type.name}")
@@ -338,22 +347,25 @@ class Judge:
         except (ValueError, KeyError, EOFError, IndexError) as error:
             self._say("corrupt", f"{rec.at}: {error!r}")
             return
-        hidden = set(CANARY.findall(each.send.value)) - set(CANARY.findall(repr(wanted).encode()))
+        hidden = each.canaries and each.canaries - set(CANARY.findall(repr(wanted).encode()))
         bare = [name for name in fields if fields[name] != wanted.get(name) and fields[name] == each.fields[name]]
         if bare or fields.keys() - wanted.keys() or any(text in (rec.value or b"") for text in hidden):
             self._say("over_delivery", f"{rec.at}: shows what {rec.topic} may not see")
         elif fields != wanted:
             self._say("corrupt", f"{rec.at}: other values than {each.rec.at}")
-        receipts = [
-            receipt for other in self._good[each.send.agency, each.send.id] for receipt in other.said("APPLIED")
-        ]
-        marks = {(r["event_id"], str(r["version"]), "true" if r["late"] else None) for r in receipts}
-        named = rec.named
-        if (named.get("ce_id"), named.get("ce_statusversion"), named.get("ce_late")) not in marks:
+        if (named.get("ce_id"), named.get("ce_statusversion"), named.get("ce_late")) not in self._marks(each):
             self._say("corrupt", f"{rec.at}: id, version or late mark are not the receipt's")
         kept = ("ce_source", "ce_type", "ce_time", "ce_sequence", "ce_causationid")
-        if any(named.get(name) != each.rec.named.get(name) for name in kept):
+        if any(named.get(name) != each.named.get(name) for name in kept):
             self._say("corrupt", f"{rec.at}: other attributes than {each.rec.at}")
+
+    def _marks(self, each: Input) -> set[tuple[str, str, str | None]]:
+        """(id, version, late mark) of an event, as its receipts have it. Asked when all receipts are read."""
+        if (known := self._marked.get(each)) is not None:
+            return known
+        said = (receipt for other in self._good[each.send.agency, each.send.id] for receipt in other.said("APPLIED"))
+        self._marked[each] = {(r["event_id"], str(r["version"]), "true" if r["late"] else None) for r in said}
+        return self._marked[each]
 
     def _dense(self, topic: str, found: list[Input], expected: dict[Any, dict[str, Any]]) -> None:
         """Nothing that is due to this receiver is missing before the last that it got."""
@@ -401,9 +413,9 @@ class Judge:
             self._say("over_delivery", f"{where}: personal data where none may be")
 
 
-def _origin(value: dict[str, Any]) -> str:
+def origin_of(value: dict[str, Any]) -> str:
     return f"{value['origin_topic']}/{value['origin_partition']}/{value['origin_offset']}"
 
 
-def _attributes(rec: Rec) -> dict[str, str]:
-    return {name: value for name, value in rec.named.items() if name.startswith("ce_")}
+def _attributes(named: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in named.items() if name.startswith("ce_")}

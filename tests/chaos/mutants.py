@@ -1,6 +1,6 @@
 """Product mutants: a worker with one fault built in, which must turn a run red; or one that ends at a step of a batch.
 
-`python mutants.py NAME worker` runs `hub worker` so, `python mutants.py crash_STEP worker` until it comes to that
+`python mutants.py NAME worker` runs `hub worker` so, `python mutants.py crash_LANE_STEP worker` until it comes to that
 step. The product has no switch for it: what is replaced is named here, and a name that is gone fails at once, so
 that no mutant is survived because it was never there.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from hub import cli
 from hub.engine import transaction
@@ -63,31 +63,41 @@ MUTANTS = {each.__name__: each for each in (dedupe_off, offsets_first, unkeyed, 
 
 
 STEPS = {
-    "begun": ("begin_transaction", "after"),
-    "sent": ("send_batch", "after"),
-    "offsets": ("send_offsets_to_transaction", "before"),
-    "commit": ("commit_transaction", "before"),
-    "committed": ("commit_transaction", "after"),
+    "taken": (AIOKafkaConsumer, "getmany", "after"),
+    "begun": (AIOKafkaProducer, "begin_transaction", "after"),
+    "sent": (AIOKafkaProducer, "send_batch", "after"),
+    "offsets": (AIOKafkaProducer, "send_offsets_to_transaction", "before"),
+    "commit": (AIOKafkaProducer, "commit_transaction", "before"),
+    "committed": (AIOKafkaProducer, "commit_transaction", "after"),
 }
-"""Named steps of a batch: the call of Kafka's producer at which the worker ends itself."""
+"""Named steps of a batch: the call of Kafka's client at which the worker ends itself."""
 
 
-def crash(step: str) -> None:
-    """kill -9 at that step, somewhere after the first batches."""
-    name, when = STEPS[step]
-    call, left = getattr(AIOKafkaProducer, name), random.randrange(40, 200)
+def crash(lane: str, step: str) -> None:
+    """kill -9 at that step of that lane, somewhere after the first batches."""
+    client, name, when = STEPS[step]
+    call, left = getattr(client, name), random.randrange(10, 60)
 
     async def last(self: Any, *given: Any, **named: Any) -> Any:
         nonlocal left
-        left -= 1
-        if left <= 0 and when == "before":
+        here = f".{lane}" in _named(self)
+        left -= here and when == "before"
+        if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
         result = await call(self, *given, **named)
+        left -= here and when == "after" and (name != "getmany" or bool(result))
         if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    _replace(AIOKafkaProducer, name, last)
+    _replace(client, name, last)
+
+
+def _named(client: AIOKafkaConsumer | AIOKafkaProducer) -> str:
+    """The group, or the transactional id: both say which lane it is."""
+    if isinstance(client, AIOKafkaConsumer):
+        return str(client._group_id)
+    return str(client._txn_manager and client._txn_manager.transactional_id)
 
 
 def _replace(where: Any, name: str, by: Any) -> None:
@@ -98,7 +108,7 @@ def _replace(where: Any, name: str, by: Any) -> None:
 if __name__ == "__main__":
     wanted = sys.argv.pop(1)
     if wanted.startswith("crash_"):
-        crash(wanted.removeprefix("crash_"))
+        crash(*wanted.removeprefix("crash_").split("_"))
     else:
         MUTANTS[wanted]()
     cli.main()

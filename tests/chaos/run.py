@@ -9,111 +9,33 @@ purpose. Exit code 0: every wrong history and every mutant was found out, and ev
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from chaos import catalogue, selftest
-from chaos.stage import Load, Report, Stage, Theatre
+from chaos.after import AFTER
+from chaos.scenarios import FULL, MUTANTS, QUICK, RATE, Scenario, nothing
 from chaos.subject import Broker, NoBroker, Worker
+from chaos.theatre import Load, Report, Theatre
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-FROZEN_SECONDS = 11.0
-"""Longer than the session of a worker, which is 8 seconds."""
-
-AWAY_SECONDS = 20.0
-"""Longer than a transaction may stay open, which is 15 seconds."""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """Faults under a load of so many seconds. `failover`: needs a broker that notices a dead worker."""
-
-    name: str
-    seconds: float
-    faults: Callable[[Stage], None]
-    failover: bool = True
-
-
-def kill_workers(times: int, every: float) -> Callable[[Stage], None]:
-    def faults(stage: Stage) -> None:
-        for number in range(times):
-            stage.sleep(every)
-            stage.kill(number % 2)
-
-    return faults
-
-
-def freeze_worker(stage: Stage) -> None:
-    stage.sleep(3)
-    stage.freeze(0, FROZEN_SECONDS)
-
-
-def stop_worker(stage: Stage) -> None:
-    stage.sleep(3)
-    stage.stop(0)
-
-
-def roll_workers(stage: Stage) -> None:
-    stage.sleep(2)
-    for number in (0, 1):
-        stage.restart(number)
-        stage.workers[number].wait_ready()
-        stage.sleep(1)
-
-
-def kill_broker(pause: float) -> Callable[[Stage], None]:
-    def faults(stage: Stage) -> None:
-        stage.sleep(3)
-        stage.kill_broker(pause)
-
-    return faults
-
-
-def freeze_broker(stage: Stage) -> None:
-    stage.sleep(3)
-    stage.freeze_broker(5)
-
-
-def crash_in_batch(stage: Stage) -> None:
-    for step in ("begun", "sent", "offsets", "commit", "committed"):
-        stage.crash(0, step)
-
-
-def nothing(stage: Stage) -> None:
-    pass
-
-
-QUICK = (
-    Scenario("kill-workers", 14, kill_workers(2, 5)),
-    Scenario("freeze-worker", 16, freeze_worker),
-    Scenario("stop-worker", 8, stop_worker, failover=False),
-    Scenario("roll-workers", 16, roll_workers),
-    Scenario("kill-broker", 14, kill_broker(pause=1)),
-)
-FULL = (
-    Scenario("kill-workers", 180, kill_workers(20, 8)),
-    Scenario("crash-in-batch", 120, crash_in_batch),
-    Scenario("freeze-worker", 20, freeze_worker),
-    Scenario("stop-worker", 10, stop_worker, failover=False),
-    Scenario("roll-workers", 20, roll_workers),
-    Scenario("kill-broker", 20, kill_broker(pause=1)),
-    Scenario("kill-broker-long", 30, kill_broker(pause=AWAY_SECONDS)),
-    Scenario("freeze-broker", 15, freeze_broker),
-)
-MUTANTS = {"dedupe_off": "dup_effect", "offsets_first": "lost", "unkeyed": "disorder", "mask_off": "over_delivery"}
-"""Fault built into the product (mutants.py) → the verdict that must show it."""
-MUTANT_SECONDS, MUTANT_PATIENCE = 4.0, 4.0
+MUTANT_SECONDS, MUTANT_PATIENCE = 3.0, 3.0
+DISK_BYTES = 384 << 20
+WHERE = {"one": 1, "small disk": 1, "three": 3}
+"""Where a scenario plays → nodes of the broker."""
 
 
 class Run:
@@ -123,80 +45,142 @@ class Run:
         self._given, self._say = given, say
         self._folder = Path(tempfile.mkdtemp(prefix="zefer-chaos-"))
         self._catalogue = catalogue.read()
-        self._prepared = False
         self._numbers = iter(range(1, 100))
+        self._kind = given.broker or "apache"
+        self._left_out: dict[str, str] = {}
 
     def run(self) -> tuple[dict[str, Any], bool]:
         """(the account, whether all is well)."""
+        began = time.monotonic()
         wrong = selftest.run(self._catalogue)
         self._say.print(f"self-test: {wrong or 'every wrong history was found out'}")
+        well = False
         try:
-            kind, scenarios, mutants = self._plays()
-        except BaseException:
-            self._leave(well=False)
-            raise
-        account = {"broker": kind, "seed": self._given.seed, "self_test": not wrong}
-        account |= {"scenarios": [each.as_dict() for each in scenarios], "mutants": mutants}
-        well = not wrong and all(each.passed for each in scenarios) and all(red == "red" for red in mutants.values())
-        self._leave(well)
-        return account, well
-
-    def _plays(self) -> tuple[str, list[Report], dict[str, str]]:
-        """(kind of broker, scenarios, mutants)."""
-        with self._theatre() as theatre:
-            scenarios = [self._scenario(theatre, each) for each in self._chosen(theatre)]
-            mutants = {name: self._mutant(theatre, name) for name in MUTANTS if self._wanted(f"mutant-{name}")}
-            return theatre.broker.kind, scenarios, mutants
-
-    @contextmanager
-    def _theatre(self) -> Iterator[Theatre]:
-        broker = self._broker()
-        try:
-            yield Theatre(broker, self._catalogue, self._folder)
+            self._choose_broker()
+            mutants, scenarios = self._all()
+            well = not wrong and all(each.passed for each in scenarios) and "survived" not in mutants.values()
         finally:
-            broker.stop()
+            self._leave(well)
+        account = {"broker": self._kind, "seed": self._given.seed, "self_test": not wrong}
+        account |= {"mutants": mutants, "scenarios": [each.as_dict() for each in scenarios]}
+        if self._left_out:
+            account["left_out"] = self._left_out
+        return account | {"seconds": round(time.monotonic() - began)}, well
 
-    def _broker(self) -> Broker:
-        began, kinds = time.monotonic(), [self._given.broker] if self._given.broker else ["apache", "embedded"]
-        for kind in kinds:
-            broker = Broker(kind, self._folder / "broker")
+    def _choose_broker(self) -> None:
+        """Apache Kafka where this machine can have it; said, where it cannot."""
+        if self._kind == "apache":
             try:
-                broker.start()
+                with self._broker("one"):
+                    return
             except NoBroker as error:
-                self._say.print(f"broker {kind}: {error}")
-                continue
-            self._say.print(f"broker: {kind}, up in {time.monotonic() - began:.0f} s")
-            if kind == "embedded":
-                self._say.print("it never fails over: no worker and no broker is killed or frozen here")
-            return broker
-        sys.exit(2)
+                self._say.print(f"no Apache Kafka: {error}")
+                if self._given.broker:
+                    sys.exit(2)
+        self._kind = "embedded"
+        self._say.print("broker: embedded")
 
-    def _chosen(self, theatre: Theatre) -> list[Scenario]:
+    def _all(self) -> tuple[dict[str, str], list[Report]]:
+        """(mutant → red or survived, scenarios); mutants first, so that what follows is believed."""
+        mutants: dict[str, str] = {}
+        scenarios: list[Report] = []
         known = QUICK if self._given.quick else FULL
-        able = [each for each in known if theatre.broker.kind == "apache" or not each.failover]
-        return [each for each in able if self._wanted(each.name)]
+        able = [each for each in known if self._wanted(each.name) and not self._missing(each)]
+        for where in WHERE:
+            chosen = [each for each in able if each.where == where]
+            tested = [name for name in MUTANTS if where == "one" and self._wanted(f"mutant-{name}")]
+            if not chosen and not tested:
+                continue
+            with self._theatre(where) as theatre:
+                mutants |= {name: self._mutant(theatre, name) for name in tested}
+                scenarios += [self._scenario(theatre, each) for each in chosen]
+        return mutants, scenarios
+
+    def _missing(self, scenario: Scenario) -> str:
+        """Why it cannot be played here; kept for the account."""
+        reason = ""
+        if scenario.failover and self._kind != "apache":
+            reason = "the embedded broker never fails over, and keeps nothing when it is killed"
+        elif scenario.where == "small disk" and os.geteuid():
+            reason = "a small disk is a tmpfs, which only root may mount"
+        if reason:
+            self._left_out[scenario.name] = reason
+            self._say.print(f"{scenario.name:24} left out: {reason}", soft_wrap=True)
+        return reason
 
     def _wanted(self, name: str) -> bool:
         return not self._given.scenario or name in self._given.scenario
 
-    def _load(self, seconds: float) -> Load:
-        return Load(self._given.seed, f"{next(self._numbers):02d}", self._given.rate, self._given.seconds or seconds)
+    @contextlib.contextmanager
+    def _theatre(self, where: str) -> Iterator[Theatre]:
+        began = time.monotonic()
+        with self._disk(where) as disk, self._broker(where, disk) as broker:
+            Worker("topics", broker.bootstrap, self._folder).apply_topics()
+            nodes = f"{len(broker.nodes)} nodes" if len(broker.nodes) > 1 else where
+            self._say.print(f"broker: {self._kind}, {nodes}, with topics in {time.monotonic() - began:.0f} s")
+            yield Theatre(broker, self._catalogue, self._folder, disk=disk)
+
+    @contextlib.contextmanager
+    def _broker(self, where: str, disk: Path | None = None) -> Iterator[Broker]:
+        broker = Broker(self._kind, disk or self._folder / f"broker-{where}", WHERE[where])
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop()
+
+    @contextlib.contextmanager
+    def _disk(self, where: str) -> Iterator[Path | None]:
+        """A file system in memory, which only root may mount."""
+        if where != "small disk":
+            yield None
+            return
+        folder = self._folder / "disk"
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", folder], check=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=False)
 
     def _scenario(self, theatre: Theatre, scenario: Scenario) -> Report:
-        """Again, once, where it proved nothing."""
-        report = self._play(theatre, scenario.name, scenario.faults, self._load(scenario.seconds))
+        """All its parts as one; again, once, where it proved nothing."""
+        report = self._parts(theatre, scenario, scenario.name)
         if report.clean and report.vacuous:
             self._say.print(f"{scenario.name}: void ({'; '.join(report.vacuous)}), again", soft_wrap=True)
-            report = self._play(theatre, f"{scenario.name}-again", scenario.faults, self._load(scenario.seconds))
+            report = self._parts(theatre, scenario, f"{scenario.name}-again")
             report.name = scenario.name
         return report
 
+    def _parts(self, theatre: Theatre, scenario: Scenario, name: str) -> Report:
+        if scenario.after:
+            with self._shown(theatre, name, None) as show:
+                return show(AFTER[scenario.after](theatre, name))
+        report = self._part(theatre, scenario, name)
+        for part in range(2, scenario.parts + 1):
+            report = report.followed_by(self._part(theatre, scenario, f"{name}-{part}"))
+        return report
+
+    def _part(self, theatre: Theatre, scenario: Scenario, name: str) -> Report:
+        load = self._load(scenario.seconds, **scenario.load)
+        with self._shown(theatre, name, load) as show:
+            return show(theatre.play(name, scenario.faults, load, calm=scenario.calm))
+
     def _mutant(self, theatre: Theatre, name: str) -> str:
-        load = self._load(MUTANT_SECONDS)
-        report = self._play(theatre, f"mutant-{name}", nothing, load, mutant=name, patience=MUTANT_PATIENCE)
+        load = self._load(MUTANT_SECONDS, whole=True)
+        with self._shown(theatre, f"mutant-{name}", load) as show:
+            report = show(theatre.play(f"mutant-{name}", nothing(0), load, mutant=name, patience=MUTANT_PATIENCE))
         return "red" if report.verdicts[MUTANTS[name]] else "survived"
 
-    def _play(self, theatre: Theatre, name: str, faults: Callable[[Stage], None], load: Load, **more: Any) -> Report:
+    def _load(self, seconds: float, **more: Any) -> Load:
+        more = {"rate": self._given.rate} | more
+        return Load(self._given.seed, f"{next(self._numbers):02d}", seconds=self._given.seconds or seconds, **more)
+
+    @contextlib.contextmanager
+    def _shown(self, theatre: Theatre, name: str, load: Load | None) -> Iterator[Callable[[Report], Report]]:
+        """Progress while it plays, a line when it is over."""
+        began = time.monotonic()
+        total = int(load.rate * load.seconds) if load else None
         columns = (
             TextColumn(f"{name:24}"),
             BarColumn(),
@@ -204,32 +188,22 @@ class Run:
             TextColumn("verdicts"),
             TimeElapsedColumn(),
         )
-        began = time.monotonic()
-        self._prepare(theatre.broker)
-        with Progress(*columns, console=self._say, transient=True) as progress:
-            task = progress.add_task(name, total=int(load.rate * load.seconds))
+        with Progress(*columns, console=self._say, transient=True, disable=not self._say.is_terminal) as progress:
+            task = progress.add_task(name, total=total)
             theatre.tick = lambda seen: progress.update(task, completed=seen)
-            report = theatre.play(name, faults, load, **more)
-        self._say.print(_line(report, time.monotonic() - began), soft_wrap=True, highlight=False)
-        return report
 
-    def _prepare(self, broker: Broker) -> None:
-        """Topics, before the first load; and a new broker for each load where a group never forgets a member."""
-        if self._prepared and broker.kind == "apache":
-            return
-        if self._prepared:
-            broker.stop()
-            broker.start()
-        Worker("topics", broker.bootstrap, self._folder).apply_topics()
-        self._prepared = True
+            def show(report: Report) -> Report:
+                progress.console.print(_line(report, time.monotonic() - began), soft_wrap=True, highlight=False)
+                return report
+
+            yield show
 
     def _leave(self, well: bool) -> None:
         if well and not self._given.keep:
             shutil.rmtree(self._folder, ignore_errors=True)
         else:
-            self._say.print(
-                f"kept: {self._folder} (histories, fault logs, worker logs; topics of runs that were not clean)"
-            )
+            kept = "histories, fault logs, worker logs; topics of runs that were not clean"
+            self._say.print(f"seed {self._given.seed}, kept: {self._folder} ({kept})", soft_wrap=True)
 
 
 def _line(report: Report, seconds: float) -> str:
@@ -246,10 +220,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scenario", action="append", help="only this one (a mutant is mutant-NAME); may be repeated")
     parser.add_argument("--broker", choices=["apache", "embedded"], help="default: apache where it can be had")
-    parser.add_argument("--rate", type=float, default=120.0, help="events a second")
+    parser.add_argument(
+        "--rate", type=float, default=RATE, help="events a second, where a scenario has no rate of its own"
+    )
     parser.add_argument("--seconds", type=float, help="of load, instead of each scenario's own")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a run that is well, too")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # brokers and workers end with us
     account, well = Run(given, Console(stderr=True)).run()
     if given.json:
         print(json.dumps(account))

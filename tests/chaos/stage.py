@@ -1,72 +1,38 @@
-"""One load under faults: workers up, generator on, faults, quiet, workers down, read-out, verdicts."""
+"""What faults act on: workers, the broker's nodes, and a log of what was done to them, when."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos import history, readout
-from chaos.catalogue import Catalogue
-from chaos.judge import Judge, Registry
-from chaos.readout import Topics
 from chaos.subject import HERE, Broker, Worker
 from chaos.watch import Watch
-
-CAUGHT_UP_SECONDS = 60.0
-"""After the last fault has healed and the last event is acknowledged, every record has its verdict."""
-
 
 CRASH_SECONDS = 40.0
 """A worker that is to crash at a step of a batch comes to it in this time."""
 
+FULL_SECONDS = 20.0
+"""A disk stays full until the broker has ended, but no longer than this."""
 
-@dataclass(frozen=True)
-class Load:
-    """Events a second, for so many seconds; `run` sets it apart from others on the broker, `seed` makes it."""
-
-    seed: int
-    run: str
-    rate: float
-    seconds: float
-
-
-@dataclass
-class Report:
-    """What a scenario showed; `vacuous` says why it proves nothing, where it does not."""
-
-    name: str
-    verdicts: dict[str, int]
-    examples: dict[str, list[str]]
-    faults: list[dict[str, Any]]
-    facts: dict[str, Any]
-    vacuous: list[str] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        return not any(self.verdicts.values())
-
-    @property
-    def passed(self) -> bool:
-        return self.clean and not self.vacuous
-
-    def as_dict(self) -> dict[str, Any]:
-        row = {"name": self.name, "faults": _counted(self.faults), "verdicts": self.verdicts, **self.facts}
-        return row | ({"vacuous": self.vacuous} if self.vacuous else {})
+BLOCK = 1 << 20
 
 
 class Stage:
     """What faults act on. All that they do is in the fault log with its time."""
 
-    def __init__(self, broker: Broker, workers: list[Worker], watch: Watch, tick: Callable[[int], None]) -> None:
-        self.broker, self.workers, self.faults, self.healed = broker, workers, [], time.monotonic()
+    def __init__(
+        self, broker: Broker, workers: list[Worker], watch: Watch, tick: Callable[[int], None], disk: Path | None = None
+    ) -> None:
+        self.broker, self.workers, self.disk, self.healed = broker, workers, disk, time.monotonic()
+        self.faults: list[dict[str, Any]] = []
+        self.stops: list[float] = []
         self._watch, self._tick = watch, tick
 
     def seen(self) -> set[str]:
@@ -106,162 +72,100 @@ class Stage:
         """A graceful stop and a start."""
         worker = self.workers[number]
         with self.fault("graceful stop", worker.name):
-            worker.stop()
+            self.stops.append(worker.stop())
             worker.start()
 
     def stop(self, number: int) -> None:
         """A graceful stop; the others take over."""
         with self.fault("graceful stop", self.workers[number].name):
-            self.workers[number].stop()
+            self.stops.append(self.workers[number].stop())
 
-    def crash(self, number: int, step: str) -> None:
-        """The worker kills itself with -9 at that step of a batch (mutants.py), and is started again."""
-        worker = self.workers[number]
-        worker.stop()
-        worker.start(f"crash_{step}")
+    def crash(self, steps: list[str]) -> None:
+        """Worker 1 kills itself with -9 at the first step (LANE_STEP of mutants.py), worker 2 at the second, at the
+        same time; both are started again."""
+        pairs = list(zip(self.workers, steps))
+        for worker, step in pairs:
+            with self.fault("kill -9", worker.name):
+                worker.kill()
+                worker.start(f"crash_{step}")
         deadline = time.monotonic() + CRASH_SECONDS
-        while worker.running and time.monotonic() < deadline:
+        while pairs:
             self.sleep(0.05)
-        with self.fault(f"kill -9 at {step}", worker.name):
-            worker.kill()
-            worker.start()
+            for worker, step in [pair for pair in pairs if not pair[0].running or time.monotonic() > deadline]:
+                if worker.running:
+                    raise RuntimeError(f"{worker.name} did not come to {step} in {CRASH_SECONDS:.0f} s")
+                pairs.remove((worker, step))
+                with self.fault(f"kill -9 at {step.replace('_', ', ')}", worker.name):
+                    worker.start()
 
-    def kill_broker(self, pause: float) -> None:
-        with self.fault("kill -9", "broker"):
-            self.broker.kill()
+    def rebalance(self, intruder: Intruder) -> None:
+        """Another member comes, and goes: two rebalances of its group."""
+        for order in ("join", "leave"):
+            with self.fault("rebalance", intruder.group):
+                intruder.ask(order)
+
+    def kill_broker(self, pause: float, node: int = 1) -> None:
+        with self.fault("kill -9", f"broker-{node}"):
+            self.broker.kill(node)
             self.sleep(pause)
-            self.broker.start()
+            self.broker.start_nodes(node)
+
+    def stop_broker(self, pause: float) -> None:
+        with self.fault("graceful stop", "broker-1"):
+            self.broker.stop_node()
+            self.sleep(pause)
+            self.broker.start_nodes(1)
 
     def freeze_broker(self, seconds: float) -> None:
-        with self.fault("freeze", "broker"):
+        with self.fault("freeze", "broker-1"):
             self.broker.signal(signal.SIGSTOP)
             self.sleep(seconds)
             self.broker.signal(signal.SIGCONT)
 
-
-@dataclass
-class Theatre:
-    """A broker with topics, on which loads follow one another; `tick` is told how many verdicts there are."""
-
-    broker: Broker
-    catalogue: Catalogue
-    folder: Path
-    tick: Callable[[int], None] = lambda seen: None
-
-    def play(
-        self,
-        name: str,
-        faults: Callable[[Stage], None],
-        load: Load,
-        mutant: str = "",
-        patience: float = CAUGHT_UP_SECONDS,
-    ) -> Report:
-        """Run the load under the faults and judge what the topics hold."""
-        folder = self.folder / name
-        folder.mkdir(parents=True)
-        first = readout.ends(self.broker.bootstrap)
-        workers = [Worker(f"worker-{n}", self.broker.bootstrap, folder, mutant) for n in (1, 2)]
-        watch = Watch(self.broker.bootstrap, first)
-        stage = Stage(self.broker, workers, watch, self.tick)
-        try:
-            sent, deadline, waited = self._run(stage, faults, load, folder, patience)
-        finally:
-            stops = [worker.stop() for worker in workers]
-            watch.close()
-        seen = {record for record, at in watch.seen.items() if at <= deadline}
-        hidden: list[str] = []
-        topics = readout.read(self.broker.bootstrap, first, readout.ends(self.broker.bootstrap), hidden)
-        registry = Registry(readout.schemas(self.broker.bootstrap))
-        report = self._judge(name, sent, topics, registry, seen, stage)
-        report.facts |= {"caught_up_seconds": round(waited, 1), "longest_stop_seconds": round(max(stops), 1)}
-        if hidden:
-            report.facts["open_transactions"] = hidden
-        self._keep(folder, report, topics)
-        return report
-
-    def _run(
-        self, stage: Stage, faults: Callable[[Stage], None], load: Load, folder: Path, patience: float
-    ) -> tuple[history.History, float, float]:
-        """(history, when patience ended, seconds that the last verdicts took after the last fault and event)."""
-        for worker in stage.workers:
-            worker.start()
-        for worker in stage.workers:
-            worker.wait_ready()
-        path = folder / "history.jsonl"
-        with _generator(self.broker.bootstrap, path, load) as generator:
-            faults(stage)
-            while generator.poll() is None:
-                stage.sleep(0.2)
-        calm = max(stage.healed, time.monotonic())
-        sent = history.read(path)
-        while not sent.acknowledged <= stage.seen() and time.monotonic() < calm + patience:
-            stage.sleep(0.2)
-        return sent, calm + patience, time.monotonic() - calm
-
-    def _judge(
-        self, name: str, sent: history.History, topics: Topics, registry: Registry, seen: set[str], stage: Stage
-    ) -> Report:
-        judge = Judge(self.catalogue, registry, sent, topics, seen)
-        for worker in stage.workers:
-            judge.silent(worker.log.name, worker.log.read_bytes())
-        verdicts = judge.judge()
-        facts = {"events": len(sent.sent), "duplicates": judge.duplicates, "delivered": _delivered(topics)}
-        report = Report(name, verdicts, judge.found, stage.faults, facts)
-        decided = _decided(topics)
-        for fault in stage.faults:
-            fault["in_flight"] = sum(s.at < fault["at"] < decided.get(s.record or "", 1e15) for s in sent.sent)
-            if not fault["in_flight"]:
-                report.vacuous.append(f"{fault['what']} of {fault['whom']} hit no work in flight")
-        if not judge.duplicates:
-            report.vacuous.append("no duplicate was seen")
-        if not history.punctual(sent):
-            report.vacuous.append("the generator fell behind its schedule by more than 1 %")
-        return report
-
-    def _keep(self, folder: Path, report: Report, topics: Topics) -> None:
-        """Everything that led to the verdicts; of a clean run only its summary."""
-        (folder / "faults.json").write_text(json.dumps(report.faults, indent=1))
-        (folder / "verdicts.json").write_text(json.dumps(report.as_dict() | {"examples": report.examples}, indent=1))
-        if not report.clean:
-            readout.save(topics, folder / "topics")
+    def fill_disk(self, folder: Path) -> None:
+        """No byte is left on the broker's disk; freed when the broker has ended, and it is started again."""
+        with self.fault("disk full", "broker-1"):
+            filler = folder / "filler"
+            _fill(filler)
+            until = time.monotonic() + FULL_SECONDS
+            while self.broker.running() and time.monotonic() < until:
+                self.sleep(0.2)
+            ended = not self.broker.running()
+            filler.unlink()
+            if ended:
+                self.broker.start_nodes(1)
+        self.faults[-1]["broker"] = "ended, and was started again" if ended else "lived on"
 
 
-@contextlib.contextmanager
-def _generator(bootstrap: str, path: Path, load: Load) -> Iterator[subprocess.Popen[str]]:
-    given = {
-        "bootstrap": bootstrap,
-        "history": path,
-        "seed": load.seed,
-        "run": load.run,
-        "rate": load.rate,
-        "seconds": load.seconds,
-    }
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    with subprocess.Popen(
-        [sys.executable, str(HERE / "generate.py"), *words], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            if process.stdout.readline() != "ready\n":
-                raise RuntimeError("the generator did not start")
-            yield process
-        finally:
-            process.kill()
+class Intruder:
+    """A member of a group that comes and goes (intruder.py)."""
+
+    def __init__(self, bootstrap: str, lane: str) -> None:
+        self.group, prefix = f"zefer.{lane}", {"gate": "in.", "ledger": "events."}[lane]
+        words = ["--bootstrap", bootstrap, "--group", self.group, "--prefix", prefix]
+        pipe = subprocess.PIPE
+        program = [sys.executable, str(HERE / "intruder.py")]
+        self._process = subprocess.Popen(
+            [*program, *words], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        )
+        self._process.stdout.readline()
+
+    def ask(self, order: str) -> None:
+        print(order, file=self._process.stdin, flush=True)
+        if self._process.stdout.readline().strip() != order:
+            raise RuntimeError(f"the member that was to {order} {self.group} has ended")
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
-def _decided(topics: Topics) -> dict[str, int]:
-    """Coordinates → when the receipt was written."""
-    found: dict[str, int] = {}
-    for topic, records in topics.items():
-        if topic.startswith("receipts."):
-            for record in records:
-                found.setdefault((record.key or b"").decode(), record.timestamp)
-    return found
-
-
-def _delivered(topics: Topics) -> int:
-    return sum(len(records) for topic, records in topics.items() if topic.startswith("out."))
-
-
-def _counted(faults: list[dict[str, Any]]) -> dict[str, int]:
-    names = [f"{fault['what']} {fault['whom'].partition('-')[0]}" for fault in faults]
-    return {name: names.count(name) for name in dict.fromkeys(names)}
+def _fill(path: Path) -> None:
+    block = b"x" * BLOCK
+    with path.open("wb", buffering=0) as file:
+        while len(block):
+            try:
+                file.write(block)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                block = block[: len(block) // 2]

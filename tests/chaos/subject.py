@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -19,56 +21,62 @@ PARTITIONS = 4
 SECRET = "a secret for the witness, and for nobody else"
 READY_SECONDS, STOP_SECONDS = 90.0, 40.0
 
-BROKER = """
-import sys
-from pathlib import Path
-from hub.errors import ConfigError
-from hub.kafka.brokers import open_broker
-try:
-    broker = open_broker(sys.argv[1], Path(sys.argv[2]), port=int(sys.argv[3]))
-    with broker:
-        print(broker.pid, flush=True)
-        sys.stdin.read()
-except ConfigError as error:
-    print(error, file=sys.stderr)
-    sys.exit(3)
-"""
-"""The hub's own way to start a broker, in a process of its own; it ends with ours."""
-
 
 class NoBroker(Exception):
     """This machine cannot have it."""
 
 
 class Broker:
-    """One node on one port and one folder, over all its lives."""
+    """Nodes of one kind over one folder, through all their lives (see keeper.py); numbered from 1."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.kind, self.port = kind, free_port()
-        self.bootstrap = f"127.0.0.1:{self.port}"
-        self._folder, self._keeper, self._pid = folder, None, 0
+    def __init__(self, kind: str, folder: Path, nodes: int = 1) -> None:
+        self.kind, self.nodes, self.bootstrap = kind, list(range(1, nodes + 1)), ""
+        self._folder, self._port, self._keeper = folder, free_port(), None
+        self._pids: dict[int, int] = {}
 
     def start(self) -> None:
-        command = [sys.executable, "-c", BROKER, self.kind, str(self._folder), str(self.port)]
+        """All nodes. Raises `NoBroker` saying what is missing."""
+        command = [sys.executable, str(HERE / "keeper.py"), self.kind, str(self._folder), str(len(self.nodes))]
         pipe = subprocess.PIPE
-        self._keeper = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        line = self._keeper.stdout.readline()
-        if not line:
-            said = self._keeper.communicate()[1].strip()
-            raise NoBroker(said) if self._keeper.returncode == 3 else RuntimeError(said)
-        self._pid = int(line)
+        self._keeper = subprocess.Popen([*command, str(self._port)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self.bootstrap = self._line()
+        self.start_nodes(*self.nodes)
 
-    def signal(self, number: int) -> None:
-        os.kill(self._pid, number)
+    def start_nodes(self, *nodes: int) -> None:
+        self._pids |= zip(nodes, map(int, self._ask("start", *nodes).split()))
 
-    def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.stop()
+    def stop_node(self, node: int = 1) -> None:
+        """As a person stops it: SIGTERM, and time to close its files."""
+        self._ask("stop", node)
+
+    def signal(self, number: int, node: int = 1) -> None:
+        os.kill(self._pids[node], number)
+
+    def kill(self, node: int = 1) -> None:
+        self.signal(signal.SIGKILL, node)
+
+    def running(self, node: int = 1) -> bool:
+        """Whether the process is there and no zombie."""
+        try:
+            return Path(f"/proc/{self._pids[node]}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
 
     def stop(self) -> None:
         if self._keeper is not None:
             self._keeper.communicate()
             self._keeper = None
+
+    def _ask(self, order: str, *nodes: int) -> str:
+        print(order, *nodes, file=self._keeper.stdin, flush=True)
+        return self._line()
+
+    def _line(self) -> str:
+        line = self._keeper.stdout.readline()
+        if not line:
+            said = self._keeper.communicate()[1].strip()
+            raise NoBroker(said) if self._keeper.returncode == 3 else RuntimeError(said)
+        return line.strip()
 
 
 class Worker:
@@ -78,7 +86,8 @@ class Worker:
         self.name, self._mutant, self._port = name, mutant, free_port()
         self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._environment = (
+        self._starts = 0
+        self.environment = (
             {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
             | {
                 "HUB_BROKER": "external",
@@ -94,26 +103,29 @@ class Worker:
 
     def apply_topics(self) -> None:
         """Topics and schemas as the catalogue wants them."""
-        subprocess.run(
-            [sys.executable, "-m", "hub", "topics", "apply"],
-            cwd=ROOT,
-            env=self._plain(),
-            check=True,
-            capture_output=True,
-        )
+        command = [sys.executable, "-m", "hub", "topics", "apply"]
+        run = subprocess.run(command, cwd=ROOT, env=self._plain(), capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise RuntimeError(f"hub topics apply: {run.stderr[-2000:] or run.stdout[-2000:]}")
+
+    @property
+    def restarts(self) -> int:
+        """How often it began anew, in whole or a number of it, as its log has it."""
+        return self.log.read_text().count('"starting again"') + self._starts - 1
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self, mutant: str = "") -> None:
+        self._starts += 1
         mutant = mutant or self._mutant
         how = [str(HERE / "mutants.py"), mutant] if mutant else ["-m", "hub"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *how, "worker"],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -145,7 +157,7 @@ class Worker:
         return time.monotonic() - began
 
     def _plain(self) -> dict[str, str]:
-        return {name: value for name, value in self._environment.items() if name != "HUB_LIFELINE"}
+        return {name: value for name, value in self.environment.items() if name != "HUB_LIFELINE"}
 
     def _answers(self) -> bool:
         try:
@@ -153,6 +165,12 @@ class Worker:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
+
+
+def stop(workers: Sequence[Worker]) -> list[float]:
+    """All at once; seconds that each took."""
+    with ThreadPoolExecutor() as together:
+        return list(together.map(Worker.stop, workers))
 
 
 def free_port() -> int:

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from chaos import catalogue, selftest
-from chaos.run import kill_workers
-from chaos.stage import Load, Theatre
+from chaos.scenarios import kill_workers
 from chaos.subject import Worker
+from chaos.theatre import Load, Theatre
 
 from hub.kafka.connection import Connection
 
@@ -22,7 +22,7 @@ def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(apache: 
     Worker("topics", apache.bootstrap, tmp_path).apply_topics()
     theatre = Theatre(broker, catalogue.read(), tmp_path)
 
-    report = theatre.play("kill-worker", kill_workers(times=1, every=3), Load(seed=1, run="01", rate=100, seconds=6))
+    report = theatre.play("kill-worker", kill_workers(times=1, every=3), Load(seed=1, run="01", rate=100, seconds=20))
 
     assert report.clean, (report.verdicts, report.examples)
     assert not [reason for reason in report.vacuous if "schedule" not in reason]
