@@ -21,6 +21,7 @@ from hub.admin.topics import apply, plan
 from hub.admin.wanted import COMPACTED, TopicSpec
 from hub.catalogue import load
 from hub.kafka.brokers import open_broker
+from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.registry.refusals import unauthenticated
 from hub.registry.rest import JSON, registry_app
@@ -102,8 +103,8 @@ def sent(schema: Any, **more: Any) -> dict[str, Any]:
 
 
 def _answer(found: Any) -> Answer:
-    text = found.read()
-    return Answer(found.status, json.loads(text) if text else None, found.headers.get("content-type", ""))
+    text, kind = found.read(), found.headers.get("content-type", "")
+    return Answer(found.status, json.loads(text) if text and "json" in kind else text, kind)
 
 
 @contextlib.contextmanager
@@ -127,6 +128,12 @@ def serving(connection: Connection, access: Access = "open", operators: frozense
 
 def make_topic(connection: Connection) -> None:
     apply(connection, plan(connection, {TOPIC: TopicSpec(TOPIC, 1, 1, COMPACTED)}))
+
+
+def remove_topic(connection: Connection) -> None:
+    with admin(connection) as client:
+        if TOPIC in client.list_topics():
+            client.delete_topics([TOPIC])
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,8 @@ class _Pages:
             f"<!doctype html>\n<html lang={self.language}>\n<meta charset=utf-8>\n"
             '<meta name=viewport content="width=device-width, initial-scale=1">\n'
             f"<title>{escape(title)}</title>\n<link rel=stylesheet href=../style.css>\n"
-            f"<header><nav>{back}</nav><a href=../{other}/{name}.html hreflang={other}>{self._w('other')}</a></header>\n"
+            f"<header><nav>{back}</nav>"
+            f"<a href=../{other}/{name}.html hreflang={other}>{self._w('other')}</a></header>\n"
             f"<main>\n{_lines(body)}\n</main>\n<footer>{escape(written)}</footer>\n"
             "<script src=../page.js></script>\n</html>\n"
         )
