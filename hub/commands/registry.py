@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from hub.errors import ConfigError
 from hub.machine.running import connect
 from hub.settings import load_settings
 
+log = structlog.get_logger(__name__)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -35,10 +37,14 @@ def registry(
     if settings.schema_registry_url:
         raise ConfigError("HUB_SCHEMA_REGISTRY_URL names another registry: this one is not needed")
     catalogue = load(settings.schemas) if settings.schemas else load()
-    rights = Rights(catalogue, settings.registry_access, frozenset(settings.registry_operators))
+    rights = Rights(catalogue, settings.registry_access, frozenset(settings.registry_operators), _denied)
     bound = listening(settings.registry_host, settings.registry_port)
     with open_store(connect(settings)) as store:
         app = registry_app(store, rights, by_token(lambda _: None), health(store))
         address, number = bound.getsockname()[:2]
         err.print(f"schema registry ({settings.registry_access}): http://{address}:{number}")
         serve(app, bound)
+
+
+def _denied(agency: str | None, operation: str, subject: str) -> None:
+    log.warning("denied", door="registry", agency=agency, operation=operation, subject=subject)

@@ -431,7 +431,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _response(answer: Any, status: int = 200) -> Response:
-    text = answer if isinstance(answer, Text) else json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    text = answer if isinstance(answer, Text) else json.dumps(answer, separators=(",", ":"))
     return Response(text, status, media_type=JSON)
 
 

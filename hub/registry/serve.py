@@ -44,6 +44,7 @@ def serve(app: Starlette, bound: socket.socket) -> None:
         access_log=False,
         lifespan="off",
         server_header=False,
+        http="h11",  # bounds what headers may take; nobody asks a registry thousands of times a second
         h11_max_incomplete_event_size=32 << 10,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

@@ -235,6 +235,10 @@ def test_modes(registry: Registry, name: Name) -> None:
         ('{"type":"record","name":"X","fields":[{"name":"a","type":"int","default":"no"}]}', (422, 42201)),
         ('{"type":"enum","name":"X","symbols":["A","A"]}', (422, 42201)),
         ("[" * 50_000 + "]" * 50_000, (422, 42201)),
+        ('{"type":"array","items":' * 300 + '"int"' + "}" * 300, (422, 42201)),
+        ('{"type":"record","name":["X"],"fields":{}}', (422, 42201)),
+        ('{"type":{"type":{"type":5}}}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"a","type":[{}]}]}', (422, 42201)),
         (5, (422, 42201)),
     ],
 )
