@@ -33,7 +33,7 @@ from hub.registry.schemas import TOPIC, Schemas
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 PARTITION = TopicPartition(TOPIC, 0)
-FOLLOW_SECONDS = 1.0
+FOLLOW_SECONDS = 0.2
 """Another registry's change shows here after this long at the latest; a question for what is missing asks at once."""
 WRITE_SECONDS = 20.0
 
