@@ -11,8 +11,8 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -358,6 +358,11 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 )
 OPEN = frozenset({"/"})
 """Answered to anybody."""
+WRITES = frozenset(
+    {register, delete_subject, delete_version, put_config, delete_config, put_mode, delete_mode},
+)
+AT_ONCE = 8
+"""Writes at once: those that wait for a broker that is away leave threads to those who read."""
 
 
 def registry_app(store: Store, rights: Rights, authenticate: Authenticate, extra: Sequence[Route] = ()) -> Starlette:
@@ -383,19 +388,26 @@ def _routes(store: Store, rights: Rights, authenticate: Authenticate) -> list[Ro
     paths: dict[str, dict[str, Handler]] = {}
     for method, path, handler in ROUTES:
         paths.setdefault(path, {})[method] = handler
+    writing = CapacityLimiter(AT_ONCE)
     return [
-        Route(path, _endpoint(path, handlers, store, rights, authenticate), methods=list(handlers))
+        Route(path, _endpoint(path, handlers, store, rights, authenticate, writing), methods=list(handlers))
         for path, handlers in paths.items()
     ]
 
 
 def _endpoint(
-    path: str, handlers: Mapping[str, Handler], store: Store, rights: Rights, authenticate: Authenticate
+    path: str,
+    handlers: Mapping[str, Handler],
+    store: Store,
+    rights: Rights,
+    authenticate: Authenticate,
+    writing: CapacityLimiter,
 ) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         body = await _body(request)
-        method = "GET" if request.method == "HEAD" else request.method
-        return await run_in_threadpool(answer, request, body, handlers[method])
+        handler = handlers["GET" if request.method == "HEAD" else request.method]
+        limiter = writing if handler in WRITES else None
+        return await to_thread.run_sync(answer, request, body, handler, limiter=limiter)
 
     def answer(request: Request, body: bytes, handler: Handler) -> Response:
         try:

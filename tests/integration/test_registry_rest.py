@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from registry_server import Registry, make_topic, remove_topic, sent, serving
 
+from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 
 A = {"type": "record", "name": "A", "namespace": "t", "fields": [{"name": "x", "type": "int"}]}
@@ -359,3 +362,22 @@ def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broke
     with serving(registry_broker) as url:
         other = Registry(url)
         assert [other.get(path) for path in paths] == [registry.get(path) for path in paths]
+
+
+def test_without_its_broker_it_answers_what_it_knows_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)
+    monkeypatch.setattr("hub.registry.store.ASK_MS", 300)
+    with contextlib.ExitStack() as running:
+        broker = contextlib.ExitStack()
+        connection = broker.enter_context(open_broker("embedded", tmp_path))
+        make_topic(connection)
+        registry = Registry(running.enter_context(serving(connection)))
+        id = registry.register("known", '"int"')
+        broker.close()
+        assert registry.get(f"/schemas/ids/{id}") == {"schema": '"int"'}
+        assert registry.refused("GET", "/subjects/unknown/versions") == (404, 40401)
+        assert registry.refused("POST", "/subjects/new/versions", sent('"long"'))[0] == 500
+        assert registry.register("known", '"int"') == id
+        assert registry.get("/subjects") == ["known"]
