@@ -40,6 +40,9 @@ def test_it_is_closed_answers_and_stops(process: subprocess.Popen[str]) -> None:
     registry = Registry(found[1])
     assert registry.ask("GET", "/healthz").status == 200 and registry.ask("GET", "/readyz").status == 200
     assert registry.refused("GET", "/subjects") == (401, 40101)
+    scraped = registry.ask("GET", "/metrics").body.decode()
+    assert 'hub_http_requests_total{door="registry",route="/subjects",status="401"} 1.0' in scraped
+    assert 'hub_http_rejected_total{agency="nobody",code="unauthenticated"} 1.0' in scraped
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) in (0, -signal.SIGTERM)
 
