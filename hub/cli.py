@@ -320,6 +320,8 @@ def _where(hub: Any) -> Iterable[str]:
     yield "[bold green]the hub is up[/bold green]; Ctrl-C stops it"
     yield f"  broker     {hub.connection.bootstrap}"
     yield f"  worker     http://127.0.0.1:{hub.worker.port}/metrics"
+    if hub.registry:
+        yield f"  schemas    http://127.0.0.1:{hub.registry.port}/subjects   (registry for Confluent's clients)"
     yield f"  delivery   http://127.0.0.1:{hub.delivery.port}/metrics"
     yield f"  received   {hub.received}/<agency>/"
     yield f"  logs       {hub.logs}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
@@ -50,11 +50,14 @@ LAST_EVENT = Meaning(
     "hub_agency_last_event_timestamp_seconds", ("agency",), "When the agency's last event came in, Unix time"
 )
 RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew")
+HTTP_REQUESTS = Meaning("hub_http_requests", ("door", "route", "status"), "Requests answered at an HTTP door")
+HTTP_SECONDS = Meaning("hub_http_request_seconds", ("door", "route"), "Time to answer a request at an HTTP door")
+HTTP_REJECTED = Meaning("hub_http_rejected", ("agency", "code"), "Requests refused at an HTTP door, by who asked")
 BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 
-COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS)
+COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS, HTTP_REQUESTS, HTTP_REJECTED)
 GAUGES = (LAG_EVENTS, LAG_SECONDS, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, LAST_EVENT)
-HISTOGRAMS = (LATENCY, PROCESSING)
+HISTOGRAMS = (LATENCY, PROCESSING, HTTP_SECONDS)
 ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
 
 
@@ -81,6 +84,10 @@ class Metrics:
     def observe(self, metric: Meaning, *labels: str, seconds: float) -> None:
         """Put one measured time into a histogram."""
         self._histograms[metric].labels(*labels).observe(seconds)
+
+    def page(self) -> bytes:
+        """What Prometheus scrapes."""
+        return generate_latest(self.registry)
 
     def build(self, catalogue_version: int) -> None:
         """State what runs."""

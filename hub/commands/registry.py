@@ -24,10 +24,11 @@ def registry(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")] = None,
 ) -> None:
     """The schema registry: what Confluent's clients ask, on the topic `_schemas`."""
+    from hub.metrics import Metrics
     from hub.registry.proof import by_token
     from hub.registry.rest import registry_app
     from hub.registry.rights import Rights
-    from hub.registry.serve import health, listening, serve
+    from hub.registry.serve import denials, health, listening, observer, serve
     from hub.registry.store import open_store
 
     settings = load_settings(data_dir=data_dir, registry_host=host, registry_port=port, registry_access=access)
@@ -35,10 +36,12 @@ def registry(
     if settings.schema_registry_url:
         raise ConfigError("HUB_SCHEMA_REGISTRY_URL names another registry: this one is not needed")
     catalogue = load(settings.schemas) if settings.schemas else load()
-    rights = Rights(catalogue, settings.registry_access, frozenset(settings.registry_operators))
+    measured = Metrics()
+    measured.build(catalogue.version)
+    rights = Rights(catalogue, settings.registry_access, frozenset(settings.registry_operators), denials(measured))
     bound = listening(settings.registry_host, settings.registry_port)
     with open_store(connect(settings)) as store:
-        app = registry_app(store, rights, by_token(lambda _: None), health(store))
+        app = registry_app(store, rights, by_token(lambda _: None), health(store, measured), observer(measured))
         address, number = bound.getsockname()[:2]
         err.print(f"schema registry ({settings.registry_access}): http://{address}:{number}")
         serve(app, bound)

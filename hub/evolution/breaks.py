@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 import avro.schema
 import yaml
 
-from hub.evolution.changes import ADDED, REMOVED, SAID, Change, changes
+from hub.evolution.changes import ADDED, REMOVED, SAID, TYPE, Change, changes
 from hub.evolution.released import Release
 from hub.registry.compatibility import Difference, differences
 
 Schema = dict[str, Any]
 Reads = Mapping[str, Mapping[str, frozenset[str]]]
 """Connector → event type → fields that its code looks into."""
+
+
+ASKED = "its entitlement's `when` asks for it"
 
 
 class Hit(NamedTuple):
@@ -60,7 +63,7 @@ class Readers:
                 if field in (said.get(how) or ()):
                     yield Hit(agency, f"receives it {how}")
             if field in (said.get("when") or {}):
-                yield Hit(agency, "its entitlement's `when` asks for it")
+                yield Hit(agency, ASKED)
         for connector, types in self._connectors.items():
             if field in types.get(type, ()):
                 yield Hit(f"connector {connector}", "its code reads it")
@@ -90,8 +93,9 @@ def _broken(type: str, change: Change, old: Schema, readers: Readers, history: s
         hits.append(Hit("hub", "kept events cannot be read as the new version"))
     if change.field in receivers or change.what == REMOVED:
         hits += readers.of(type, change.field)
-    if change.what != ADDED:
-        hits += _own(old, change)
+    elif change.what != ADDED:
+        hits += (hit for hit in readers.of(type, change.field) if hit.how == ASKED)
+    hits += _own(old, change)
     return Broken(type, change, tuple(dict.fromkeys(hits)))
 
 
@@ -99,7 +103,7 @@ def _own(old: Schema, change: Change) -> Iterator[Hit]:
     """What the hub itself computes from the field."""
     status = old.get("status") or {}
     named = {value for name, value in status.items() if name not in ("kind", "transition", "carries")}
-    if change.what == REMOVED and change.path == change.field:
+    if change.what in (REMOVED, TYPE) and change.path == change.field:
         if change.field in (old.get("key") or {}).values():
             yield Hit("hub", "it names the person or case")
         if change.field in named | set(status.get("carries", ())):

@@ -63,8 +63,8 @@ class _Pages:
         schema = json.dumps(of.schema, ensure_ascii=False, indent=2)
         return self._page(
             of.name,
-            of.schema["name"],
-            f"<h1>{escape(_spaced(of.schema['name']))}<small>{of.name}</small></h1>"
+            self._title(of),
+            f"<h1>{escape(self._title(of))}<small>{of.name}</small></h1>"
             f"<p class=lead>{escape(of.schema['doc'])}</p>{self._facts(of)}"
             f"<h2 id=fields>{self._w('fields')}</h2>{self._fields(of)}"
             f"<h2 id=who>{self._w('who')}</h2>{self._receivers(of)}"
@@ -87,14 +87,24 @@ class _Pages:
     def _row(self, of: EventType) -> str:
         senders = publishers(self.catalogue, of.name)
         receivers = [each.agency for each in self.catalogue.entitlements[of.name]]
-        found = [of.name, of.schema["doc"], *senders, *receivers, *(field["name"] for field in of.schema["fields"])]
+        found = [
+            self._title(of),
+            of.name,
+            of.schema["doc"],
+            *senders,
+            *receivers,
+            *(field["name"] for field in of.schema["fields"]),
+        ]
         found += [self._name(self.catalogue.agencies[code].name) for code in (*senders, *receivers)]
         return (
             f'<tr data-words="{escape(" ".join(found).lower(), quote=True)}">'
-            f"<td><a href={of.name}.html>{escape(_spaced(of.schema['name']))}</a>"
+            f"<td><a href={of.name}.html>{escape(self._title(of))}</a>"
             f"<small>{escape(of.schema['doc'])}</small></td>"
             f"<td>{self._w(of.key_kind)}</td><td>{self._few(senders)}</td><td>{self._few(receivers)}</td></tr>"
         )
+
+    def _title(self, of: EventType) -> str:
+        return str(self.words["titles"].get(of.schema["name"]) or _spaced(of.schema["name"]))
 
     def _few(self, codes: list[str]) -> str:
         """Up to three by name, more by number."""
@@ -192,7 +202,8 @@ class _Pages:
             f"<!doctype html>\n<html lang={self.language}>\n<meta charset=utf-8>\n"
             '<meta name=viewport content="width=device-width, initial-scale=1">\n'
             f"<title>{escape(title)}</title>\n<link rel=stylesheet href=../style.css>\n"
-            f"<header><nav>{back}</nav><a href=../{other}/{name}.html hreflang={other}>{self._w('other')}</a></header>\n"
+            f"<header><nav>{back}</nav>"
+            f"<a href=../{other}/{name}.html hreflang={other}>{self._w('other')}</a></header>\n"
             f"<main>\n{_lines(body)}\n</main>\n<footer>{escape(written)}</footer>\n"
             "<script src=../page.js></script>\n</html>\n"
         )

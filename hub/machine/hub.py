@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hub import registry
 from hub.admin.topics import apply, plan, wanted
 from hub.catalogue import Catalogue
-from hub.errors import Fatal
-from hub.kafka.address import free_ports
+from hub.errors import ConfigError, Fatal
+from hub.kafka.address import LOOPBACK, free_ports, require_free
 from hub.kafka.broker import Broker, Kind
 from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
@@ -33,6 +33,7 @@ class Hub:
     catalogue: Catalogue
     worker: Child
     delivery: Child
+    registry: Child | None
     received: Path
     logs: Path
 
@@ -40,14 +41,14 @@ class Hub:
         """Raises `Fatal` when something that the hub cannot do without is gone for good."""
         if self.broker.pid is not None and not _runs(self.broker.pid):
             raise Fatal(f"the broker's process {self.broker.pid} has ended; its log is below {self.logs.parent}")
-        for child in (self.worker, self.delivery):
-            if child.failed:
+        for child in (self.worker, self.delivery, self.registry):
+            if child and child.failed:
                 raise Fatal(f"{child.name}: {child.failed}; see {self.logs / child.name}.log")
 
 
 @contextmanager
 def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]:
-    """Start broker, topics, schemas, worker and delivery; stop them in the opposite order.
+    """Start broker, topics, schemas, worker, delivery and registry; stop them in the opposite order.
 
     What agencies receive is written below `<data dir>/received/<agency>/`.
     """
@@ -60,6 +61,9 @@ def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]
     with broker as connection:
         if not broker.durable:
             say("broker: not durable: what it keeps is gone with it (--broker apache keeps it)")
+        connection = replace(
+            connection, schema_registry=settings.schema_registry_url, schema_registry_auth=settings.registry_auth()
+        )
         prepare(connection, catalogue, settings, say)
         yield from _processes(settings, catalogue, broker, connection, say)
 
@@ -79,19 +83,25 @@ def _processes(
 ) -> Iterator[Hub]:
     data_dir = settings.data_dir.resolve()
     ports = free_ports(2)
+    registry = _registry(settings, connection, data_dir)
     received = data_dir / "received"
     worker, delivery = _children(settings, connection, data_dir, received, ports)
     try:
         say("worker: starting")
         worker.start()
         delivery.start()
+        if registry:
+            registry.start()
+            registry.wait_ready(READY_SECONDS)
         worker.wait_ready(READY_SECONDS)
         delivery.wait_ready(READY_SECONDS)
         announce(data_dir, connection, {"worker": ports[0], "delivery": ports[1]})
-        yield Hub(broker, connection, catalogue, worker, delivery, received, data_dir / "logs")
+        yield Hub(broker, connection, catalogue, worker, delivery, registry, received, data_dir / "logs")
     finally:
         withdraw(data_dir)
         say("stopping")
+        if registry:
+            registry.stop()
         delivery.stop()
         worker.stop()
 
@@ -104,6 +114,24 @@ def _children(
     worker = Child("worker", ["worker"], environment, logs, ports[0])
     sink = ["connector", "run", "file_drop", "--all", "--set", f"directory={received}"]
     return worker, Child("delivery", sink, environment, logs, ports[1])
+
+
+def _registry(settings: Settings, connection: Connection, data_dir: Path) -> Child | None:
+    """An open one, on this machine alone; none where another registry keeps the schemas."""
+    if settings.schema_registry_url:
+        return None
+    port = _preferred(settings.registry_port)
+    command = ["registry", "--host", LOOPBACK, "--port", str(port), "--access", "open"]
+    return Child("registry", command, _environment(settings, connection, data_dir), data_dir / "logs", port)
+
+
+def _preferred(port: int) -> int:
+    """That port, or a free one where another hub on this machine has it."""
+    try:
+        require_free(port)
+    except ConfigError:
+        return free_ports(1)[0]
+    return port or free_ports(1)[0]
 
 
 def _runs(pid: int) -> bool:

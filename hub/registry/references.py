@@ -17,7 +17,10 @@ DEPTH = 32
 
 def whole(schemas: Schemas, schema: str, references: Iterable[Reference]) -> Any:
     """The schema as JSON, complete in itself. Raises `Refused` (42201) for JSON or references that are wrong."""
-    return _whole(schemas, schema, tuple(references), DEPTH)
+    try:
+        return _whole(schemas, schema, tuple(references), DEPTH)
+    except RecursionError:
+        raise schema_invalid("nested too deeply") from None
 
 
 def _whole(schemas: Schemas, schema: str, references: tuple[Reference, ...], left: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,8 +12,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from hub.errors import ConfigError
+from hub.metrics import HTTP_REJECTED, HTTP_REQUESTS, HTTP_SECONDS, Metrics
+from hub.registry.rest import Observe
+from hub.registry.rights import Denied
 from hub.registry.store import Store
 
+log = structlog.get_logger(__name__)
+DOOR = "registry"
 STOP_SECONDS = 10
 
 
@@ -24,8 +30,8 @@ def listening(host: str, port: int) -> socket.socket:
         raise ConfigError(f"port {port} on {host} cannot be used ({error.strerror}): set HUB_REGISTRY_PORT") from error
 
 
-def health(store: Store) -> list[Route]:
-    """`/healthz`: the process answers; `/readyz`: it knows the log of schemas."""
+def health(store: Store, metrics: Metrics) -> list[Route]:
+    """`/healthz`: the process answers; `/readyz`: it knows the log of schemas; `/metrics`."""
 
     async def alive(request: Request) -> PlainTextResponse:
         return PlainTextResponse("alive")
@@ -33,7 +39,30 @@ def health(store: Store) -> list[Route]:
     async def ready(request: Request) -> PlainTextResponse:
         return PlainTextResponse(store.failed or "ready", 503 if store.failed else 200)
 
-    return [Route("/healthz", alive), Route("/readyz", ready)]
+    async def scraped(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(metrics.page(), media_type="text/plain; version=0.0.4")
+
+    return [Route("/healthz", alive), Route("/readyz", ready), Route("/metrics", scraped)]
+
+
+def observer(metrics: Metrics) -> Observe:
+    """Counts and times what the registry answers."""
+
+    def observe(route: str, status: int, seconds: float) -> None:
+        metrics.count(HTTP_REQUESTS, DOOR, route, str(status))
+        metrics.observe(HTTP_SECONDS, DOOR, route, seconds=seconds)
+
+    return observe
+
+
+def denials(metrics: Metrics) -> Denied:
+    """Counts and logs what was denied."""
+
+    def denied(agency: str | None, operation: str, subject: str) -> None:
+        metrics.count(HTTP_REJECTED, agency or "nobody", "denied" if agency else "unauthenticated")
+        log.warning("denied", door=DOOR, agency=agency, operation=operation, subject=subject)
+
+    return denied
 
 
 def serve(app: Starlette, bound: socket.socket) -> None:
@@ -44,6 +73,7 @@ def serve(app: Starlette, bound: socket.socket) -> None:
         access_log=False,
         lifespan="off",
         server_header=False,
+        http="h11",  # bounds what headers may take; nobody asks a registry thousands of times a second
         h11_max_incomplete_event_size=32 << 10,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

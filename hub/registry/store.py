@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from hub.errors import ConfigError, Fatal, Retry
 from hub.kafka.clients import consumer, producer
@@ -33,9 +33,14 @@ from hub.registry.schemas import TOPIC, Schemas
 log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 PARTITION = TopicPartition(TOPIC, 0)
-FOLLOW_SECONDS = 1.0
+FOLLOW_SECONDS = 0.2
 """Another registry's change shows here after this long at the latest; a question for what is missing asks at once."""
-WRITE_SECONDS = 20.0
+WRITE_SECONDS = 10.0
+AWAY_SECONDS = 1.0
+"""A broker that has just not answered is not asked again for so long: what is known is answered meanwhile."""
+ASK_MS = 3_000
+WRITER_SETTINGS = {"max_block_ms": 5_000, "request_timeout_ms": 5_000, "delivery_timeout_ms": 8_000}
+"""Somebody waits for the answer: a broker that is away must not hold him, nor those behind him, for a minute."""
 
 
 class Store:
@@ -46,6 +51,7 @@ class Store:
         self._schemas = Schemas()
         self._reading, self._knowing, self._writing = threading.Lock(), threading.RLock(), threading.Lock()
         self._stop = threading.Event()
+        self._away_until = 0.0
         self._writer: tuple[contextlib.ExitStack, KafkaProducer] | None = None
         self.failed: str | None = None
 
@@ -57,10 +63,8 @@ class Store:
         except Refused as refused:
             if refused.status != 404:
                 raise
-        try:
+        with contextlib.suppress(KafkaError):  # the follower tells of it
             self.catch_up()
-        except KafkaError as error:
-            log.warning("answered without the broker", why=type(error).__name__)
         return self._know(question)
 
     def change(self, decide: Callable[[Schemas], Decision]) -> Any:
@@ -68,26 +72,51 @@ class Store:
         decision = self.ask(decide)
         if not decision.changes:
             return decision.answer
-        with self._writing:
+        if not self._writing.acquire(timeout=WRITE_SECONDS):
+            raise timed_out("others wait to write as well")
+        try:
             return self._write(decide)
+        finally:
+            self._writing.release()
 
     def catch_up(self) -> None:
-        """Read to the end that the log has now."""
+        """Read to the end that the log has now. Raises `KafkaError` where the broker does not answer."""
         with self._reading:
-            end = self._reader.end_offsets([PARTITION])[PARTITION]
-            while self._reader.position(PARTITION) < end:
-                self._take()
+            if time.monotonic() < self._away_until:
+                raise KafkaTimeoutError("the broker has just not answered")
+            try:
+                self._read_to_end(time.monotonic() + ASK_MS / 1000)
+            except KafkaError:
+                self._away_until = time.monotonic() + AWAY_SECONDS
+                raise
+
+    def _read_to_end(self, deadline: float) -> None:
+        end = self._reader.end_offsets([PARTITION], timeout_ms=ASK_MS)[PARTITION]
+        while self._reader.position(PARTITION, timeout_ms=ASK_MS) < end:
+            if self._take():
+                deadline = time.monotonic() + ASK_MS / 1000
+            elif time.monotonic() > deadline:
+                raise KafkaTimeoutError(f"reading {TOPIC} has stalled")
 
     def follow(self) -> None:
         """Take in what others write, until `close`."""
+        away = False
         while not self._stop.wait(FOLLOW_SECONDS):
             try:
                 self.catch_up()
             except KafkaError as error:
-                log.warning("the log of schemas cannot be read now", why=type(error).__name__)
+                if not away:
+                    log.warning(
+                        "the log of schemas cannot be read; what is known is answered", why=type(error).__name__
+                    )
+                away = True
             except Fatal as error:
                 self.failed = str(error)
                 return
+            else:
+                if away:
+                    log.info("the log of schemas is read again")
+                away = False
 
     def close(self) -> None:
         self._stop.set()
@@ -100,7 +129,8 @@ class Store:
         with self._knowing:
             return question(self._schemas)
 
-    def _take(self) -> None:
+    def _take(self) -> int:
+        """How many records there were."""
         records = [each for batch in self._reader.poll(timeout_ms=200).values() for each in batch]
         with self._knowing:
             for each in records:
@@ -108,6 +138,7 @@ class Store:
                     self._schemas.apply(each.key, each.value)
                 except ValueError as error:
                     raise Fatal(f"{TOPIC}/0/{each.offset} is no record of a schema registry: {error}") from error
+        return len(records)
 
     def _write(self, decide: Callable[[Schemas], Decision]) -> Any:
         deadline = time.monotonic() + WRITE_SECONDS
@@ -121,6 +152,7 @@ class Store:
                 self._stop.wait(random.uniform(0.02, 0.3))
 
     def _write_once(self, decide: Callable[[Schemas], Decision], deadline: float) -> Any:
+        self.catch_up()  # where the broker is away this says so soon
         writer = self._opened()
         self.catch_up()  # nothing of another registry can come between this and the commit
         decision = self._know(decide)
@@ -131,7 +163,7 @@ class Store:
     def _opened(self) -> KafkaProducer:
         if self._writer is None:
             with contextlib.ExitStack() as opening:
-                writer = opening.enter_context(producer(self._connection, transactional_id=WRITER))
+                writer = opening.enter_context(producer(self._connection, transactional_id=WRITER, **WRITER_SETTINGS))
                 writer.init_transactions()
                 self._writer = opening.pop_all(), writer
         return self._writer[1]
@@ -148,7 +180,7 @@ class Store:
         while True:
             self.catch_up()
             with self._reading:
-                if self._reader.position(PARTITION) > offset:
+                if self._reader.position(PARTITION, timeout_ms=ASK_MS) > offset:
                     return
             if time.monotonic() > deadline:
                 raise timed_out(f"what was written does not show in {TOPIC}")

@@ -1,4 +1,4 @@
-"""Writes `deploy/REFERENCE.md`, `deploy/RUNBOOK.md` and the pages of `deploy/schemas/` from the code and the catalogue; `make docs` calls it.
+"""Writes `deploy/REFERENCE.md`, `deploy/RUNBOOK.md` and `deploy/schemas/` from code and catalogue, for `make docs`.
 
 What is said about codes, metrics, settings, topics, types and agencies stands where the program reads it; only the
 runbook's prose (`runbook.md`) and what operations do about a code (`operations.yaml`) stand beside this file.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from registry_server import Registry, sent, serving
+from registry_server import Registry, make_topic, remove_topic, sent, serving
 
+from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 
 A = {"type": "record", "name": "A", "namespace": "t", "fields": [{"name": "x", "type": "int"}]}
@@ -235,6 +238,10 @@ def test_modes(registry: Registry, name: Name) -> None:
         ('{"type":"record","name":"X","fields":[{"name":"a","type":"int","default":"no"}]}', (422, 42201)),
         ('{"type":"enum","name":"X","symbols":["A","A"]}', (422, 42201)),
         ("[" * 50_000 + "]" * 50_000, (422, 42201)),
+        ('{"type":"array","items":' * 300 + '"int"' + "}" * 300, (422, 42201)),
+        ('{"type":"record","name":["X"],"fields":{}}', (422, 42201)),
+        ('{"type":{"type":{"type":5}}}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"a","type":[{}]}]}', (422, 42201)),
         (5, (422, 42201)),
     ],
 )
@@ -291,12 +298,19 @@ def test_a_subject_may_hold_anything_printable(registry: Registry, name: Name) -
     assert subject in registry.get(f"/schemas/ids/{id}/subjects")
 
 
-def test_two_registries_at_once_give_no_id_twice_and_see_one_another(
-    registry: Registry, registry_broker: Connection, name: Name
-) -> None:
+@pytest.fixture
+def fresh(broker: Connection) -> Iterator[Connection]:
+    """Each broker with an empty `_schemas`, which other tests remove as well."""
+    remove_topic(broker)
+    make_topic(broker)
+    yield broker
+    remove_topic(broker)
+
+
+def test_registries_at_once_give_no_id_twice_and_see_one_another(fresh: Connection, name: Name) -> None:
     ids: dict[str, int] = {}
-    with serving(registry_broker) as url:
-        both = (registry, Registry(url))
+    with serving(fresh) as one, serving(fresh) as two:
+        both = (Registry(one), Registry(two))
 
         def run(at: Registry, subject: str) -> None:
             for index in range(4):
@@ -308,9 +322,36 @@ def test_two_registries_at_once_give_no_id_twice_and_see_one_another(
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(set(ids.values())) == len(ids) == 8
+        assert sorted(ids.values()) == list(range(1, 9))
         for subject, id in ids.items():
             assert [at.get(f"/subjects/{subject}/versions/1")["id"] for at in both] == [id, id]
+
+
+def test_the_same_schema_at_once_at_two_registries_has_one_id(fresh: Connection, name: Name) -> None:
+    found: list[int] = []
+    with serving(fresh) as one, serving(fresh) as two:
+        schema, subject = unlike(A, name("same")), name("same")
+        threads = [
+            threading.Thread(target=lambda at: found.append(at.register(subject, schema)), args=(Registry(url),))
+            for url in (one, two)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [1, 1]
+        assert Registry(one).get(f"/subjects/{subject}/versions") == [1]
+
+
+def test_an_id_is_never_given_again(fresh: Connection, name: Name) -> None:
+    """Not even when what had it is gone for good and the registry begins anew."""
+    subject = name("highest")
+    with serving(fresh) as url:
+        assert Registry(url).register(subject, unlike(A, subject)) == 1
+        for permanent in (False, True):
+            assert Registry(url).ask("DELETE", f"/subjects/{subject}", permanent=permanent).body == [1]
+    with serving(fresh) as url:
+        assert Registry(url).register(subject, unlike(WIDER, subject)) == 2
 
 
 def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broker: Connection, name: Name) -> None:
@@ -321,3 +362,22 @@ def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broke
     with serving(registry_broker) as url:
         other = Registry(url)
         assert [other.get(path) for path in paths] == [registry.get(path) for path in paths]
+
+
+def test_without_its_broker_it_answers_what_it_knows_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)
+    monkeypatch.setattr("hub.registry.store.ASK_MS", 300)
+    with contextlib.ExitStack() as running:
+        broker = contextlib.ExitStack()
+        connection = broker.enter_context(open_broker("embedded", tmp_path))
+        make_topic(connection)
+        registry = Registry(running.enter_context(serving(connection)))
+        id = registry.register("known", '"int"')
+        broker.close()
+        assert registry.get(f"/schemas/ids/{id}") == {"schema": '"int"'}
+        assert registry.refused("GET", "/subjects/unknown/versions") == (404, 40401)
+        assert registry.refused("POST", "/subjects/new/versions", sent('"long"'))[0] == 500
+        assert registry.register("known", '"int"') == id
+        assert registry.get("/subjects") == ["known"]

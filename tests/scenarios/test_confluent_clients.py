@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +22,7 @@ from confluent_kafka.schema_registry import (
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
-from outside import PATIENCE, Outside, fin, unique
+from outside import PATIENCE, Outside, Sent, fin, unique
 from registry_server import Registry, serving
 from world import catalogue, sample
 
@@ -97,6 +102,29 @@ def _received(hub: Outside, origin: str, agencies: set[str]) -> list[Any]:
         if dict(message.headers() or ())["ce_originid"] == origin.encode()
     ]
     return found if len(found) >= len(agencies) else []
+
+
+def test_a_hub_on_one_machine_brings_its_registry(hub_on_embedded: Outside) -> None:
+    assert hub_on_embedded.hub.registry is not None
+    schemas = client(f"http://127.0.0.1:{hub_on_embedded.hub.registry.port}")
+    assert schemas.get_latest_version(TYPE).schema_id == hub_on_embedded.schema_id(TYPE)
+
+
+def test_the_publisher_of_the_readme_works(hub_on_embedded: Outside, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    program = next(
+        b for b in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "AvroSerializer" in b
+    )
+    (event,) = re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "veteran.json").write_text(event, encoding="utf-8")
+    hub = hub_on_embedded.hub
+    assert hub.registry is not None
+    words = (hub_on_embedded.bootstrap, f"http://127.0.0.1:{hub.registry.port}", str(tmp_path / "veteran.json"), "mod")
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True, timeout=60
+    )
+    sent = Sent(done.stdout.strip(), json.loads(event)["id"], b"")
+    assert hub_on_embedded.receipt(sent)["verdict"] == "APPLIED", done.stdout
 
 
 def test_auto_registration_is_refused_to_whom_it_is_not_due(hub_on_embedded: Outside, closed: str) -> None:
@@ -186,8 +214,6 @@ def _plain(text: str) -> str:
 
 
 def _record(full: str, fields: list[dict[str, Any]], **more: Any) -> str:
-    import json
-
     space, _, name = full.rpartition(".")
     record = {"type": "record", "name": name, "namespace": space, "fields": fields, **more}
     return json.dumps(record, separators=(",", ":"))

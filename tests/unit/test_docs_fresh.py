@@ -42,8 +42,9 @@ def test_the_event_of_the_readme_can_be_published() -> None:
 
 
 def test_the_connector_of_the_readme_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program, connector, test = blocks("python")
+    program, confluent, connector, test = blocks("python")
     compile(program, "agency.py", "exec")
+    compile(confluent, "confluent.py", "exec")
     folder = "connectors.sqlite_register"
     monkeypatch.setitem(sys.modules, folder, types.ModuleType(folder))
     monkeypatch.setitem(sys.modules, f"{folder}.connector", module(f"{folder}.connector", connector))

@@ -1,0 +1,61 @@
+"""`hub registry` as it is started: ready, answering, a busy port named, stopped in order."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from registry_server import Registry
+
+from hub.kafka.connection import Connection
+
+
+def start(broker: Connection, **given: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "HUB_BOOTSTRAP_SERVERS": broker.bootstrap, "HUB_REGISTRY_PORT": "0", **given}
+    command = [sys.executable, "-m", "hub", "registry"]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+
+@pytest.fixture
+def process(registry_broker: Connection) -> Iterator[subprocess.Popen[str]]:
+    running = start(registry_broker)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_it_is_closed_answers_and_stops(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    found = re.fullmatch(r"schema registry \(closed\): (http://127\.0\.0\.1:\d+)\n", said)
+    assert found, said
+    registry = Registry(found[1])
+    assert registry.ask("GET", "/healthz").status == 200 and registry.ask("GET", "/readyz").status == 200
+    assert registry.refused("GET", "/subjects") == (401, 40101)
+    scraped = registry.ask("GET", "/metrics").body.decode()
+    assert 'hub_http_requests_total{door="registry",route="/subjects",status="401"} 1.0' in scraped
+    assert 'hub_http_rejected_total{agency="nobody",code="unauthenticated"} 1.0' in scraped
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) in (0, -signal.SIGTERM)
+
+
+def test_a_busy_port_is_named(registry_broker: Connection) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        running = start(registry_broker, HUB_REGISTRY_PORT=str(port))
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 2 and str(port) in said and "HUB_REGISTRY_PORT" in said
+
+
+def test_another_registry_makes_this_one_pointless(registry_broker: Connection) -> None:
+    running = start(registry_broker, HUB_SCHEMA_REGISTRY_URL="http://127.0.0.1:9")
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 2 and "HUB_SCHEMA_REGISTRY_URL" in said
