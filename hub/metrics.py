@@ -50,10 +50,11 @@ LAST_EVENT = Meaning(
     "hub_agency_last_event_timestamp_seconds", ("agency",), "When the agency's last event came in, Unix time"
 )
 RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew")
+VIEW_LAG = Meaning("hub_view_lag_seconds", ("view",), "How old a gateway's view may be: receipts, status")
 BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 
 COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS)
-GAUGES = (LAG_EVENTS, LAG_SECONDS, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, LAST_EVENT)
+GAUGES = (LAG_EVENTS, LAG_SECONDS, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, LAST_EVENT, VIEW_LAG)
 HISTOGRAMS = (LATENCY, PROCESSING)
 ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
 

@@ -35,6 +35,7 @@ ROOMS: Mapping[str, set[str]] = {
     "engine": NOUNS | {"pipeline", "catalogue", "kafka", "settings", "metrics", "probe"},
     "admin": NOUNS | {"pipeline", "catalogue", "avro", "kafka", "registry"},
     "simulate": NOUNS | {"catalogue", "avro", "kafka"},
+    "views": NOUNS | {"admin", "catalogue", "kafka", "logs", "metrics", "registry", "settings"},
     "machine": NOUNS | {"admin", "simulate", "registry", "catalogue", "kafka", "settings"},
 }
 """Room of `hub/` → the rooms it may import. `cli` may import all of them, and nobody imports `cli`."""
@@ -44,7 +45,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "mode": {"engine"},
     "uvloop": {"engine"},
     "aiokafka": {"engine", "kafka", "simulate"},  # simulate is a publisher: its client is its own
-    "kafka": {"kafka", "admin", "registry", "delivery", "simulate"},
+    "kafka": {"kafka", "admin", "registry", "delivery", "simulate", "views"},
     "prometheus_client": {"metrics", "probe", "machine"},
     "typer": {"cli"},
     "rich": {"cli", "machine"},
