@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -15,6 +15,8 @@ from hub.kafka.connection import Connection
 
 POLL_MS = 100
 MAX_RECORDS = 5_000
+ENOUGH = 20_000
+GATHER_SECONDS = 0.5
 
 Place = tuple[str, int]
 """A topic and a partition of it."""
@@ -65,10 +67,18 @@ class Following:
             self._client.seek(TopicPartition(topic, partition), offset)
 
     def poll(self) -> Batch:
-        """What has come, after at most a moment; empty where nothing has."""
-        found = self._client.poll(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
-        records = [record for batch in found.values() for record in batch]
-        return Batch(records, {(tp.topic, tp.partition): self._position(tp) for tp in found})
+        """What has come, after at most a moment; empty where nothing has. More at once while there is much to read."""
+        records: list[ConsumerRecord] = []
+        touched: set[TopicPartition] = set()
+        until = time.monotonic() + GATHER_SECONDS
+        while len(records) < ENOUGH and time.monotonic() < until:
+            found = self._client.poll(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+            for tp, batch in found.items():
+                records += batch
+                touched.add(tp)
+            if sum(map(len, found.values())) < MAX_RECORDS:
+                break
+        return Batch(records, {(tp.topic, tp.partition): self._position(tp) for tp in touched})
 
     def behind(self) -> int:
         """Offsets between here and the end of what is committed, over all partitions; 0 when all is read."""
@@ -94,16 +104,36 @@ class Lookup:
 
     def record(self, topic: str, partition: int, offset: int) -> ConsumerRecord | None:
         """The record there, None where retention took it. Raises `Retry` where the broker does not answer in time."""
+        tp = TopicPartition(topic, partition)
+        return next((r for r in self._read({tp: offset}, {tp: offset + 1}) if r.offset == offset), None)
+
+    def latest(self, topic: str, partitions: int, count: int) -> Iterator[ConsumerRecord]:
+        """The last `count` records of each partition. Raises `Retry`."""
+        parts = [TopicPartition(topic, partition) for partition in range(partitions)]
+        client = self._assigned(parts)
+        first, ends = client.beginning_offsets(parts), client.end_offsets(parts)
+        starts = {tp: max(first[tp], ends[tp] - count) for tp in parts}
+        return self._read({tp: at for tp, at in starts.items() if at < ends[tp]}, ends)
+
+    def _read(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> Iterator[ConsumerRecord]:
+        client = self._assigned(list(starts))
+        for tp, at in starts.items():
+            client.seek(tp, at)
+        deadline, left = time.monotonic() + self.PATIENCE, set(starts)
+        while left:
+            if time.monotonic() > deadline:
+                raise Retry(f"records were not read within {self.PATIENCE:.0f} seconds")
+            for records in client.poll(timeout_ms=POLL_MS).values():
+                yield from records
+            left = {tp for tp in left if client._subscription.assignment[tp].position.offset < ends[tp]}
+
+    def _assigned(self, parts: list[TopicPartition]) -> KafkaConsumer:
         if self._client is None:
             self._client = KafkaConsumer(**consumer_settings(self._connection, None, "read_committed"))
-        client, tp = self._client, TopicPartition(topic, partition)
-        client.assign([tp])
-        client.seek(tp, offset)
-        deadline = time.monotonic() + self.PATIENCE
-        while time.monotonic() < deadline:
-            for record in client.poll(timeout_ms=POLL_MS, max_records=1).get(tp, ()):
-                return record if record.offset == offset else None
-        raise Retry(f"{topic}/{partition}/{offset} was not read within {self.PATIENCE:.0f} seconds")
+        self._client.assign(parts)
+        return self._client
 
     def close(self) -> None:
         if self._client is not None:

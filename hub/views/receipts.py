@@ -171,6 +171,11 @@ class Receipts:
         """Where the view has read to: from here on there is only what comes."""
         return Cursor(dict(self.reader.rows("SELECT partition, next FROM places WHERE topic = ?", [PREFIX + agency])))
 
+    def partitions(self, agency: str) -> int:
+        """Of its topics; 0 while none is known."""
+        ((count,),) = self.reader.rows("SELECT count(*) FROM places WHERE topic = ?", [PREFIX + agency])
+        return int(count)
+
     def _start(self, since: Cursor | None, partition: int, first: int) -> int:
         if since is None or partition not in since.positions:
             return first

@@ -17,7 +17,10 @@ FILE = "status.sqlite"
 TOPIC = "status.person"
 PERSON_HEX = 32
 
-SCHEMA = "CREATE TABLE IF NOT EXISTS status (person BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID;"
+# Values lie in order of arrival, and only the small index is in that of persons: pseudonyms come in any order, and a
+# tree with the values in it would be written through once for every few of them.
+SCHEMA = "CREATE TABLE IF NOT EXISTS status (person BLOB UNIQUE, value BLOB);"
+UPSERT = "INSERT INTO status VALUES (?, ?) ON CONFLICT (person) DO UPDATE SET value = excluded.value"
 
 
 class StatusTable:
@@ -30,8 +33,8 @@ class StatusTable:
         last = {record.key: record.value for record in records if _is_person(record.key)}
         gone = [[_person(key)] for key, value in last.items() if value is None]
         rows = [(_person(key), value) for key, value in last.items() if value is not None]
-        rows.sort()  # neighbours in the tree are written together
-        writer.db.executemany("INSERT OR REPLACE INTO status VALUES (?, ?)", rows)
+        rows.sort()  # neighbours in the index are written together
+        writer.db.executemany(UPSERT, rows)
         writer.db.executemany("DELETE FROM status WHERE person = ?", gone)
 
     def prune(self, writer: Writer, first: Mapping[Place, int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ LOOK_SECONDS = 1.0
 
 MMAP_BYTES = 1 << 30
 CACHE_KIB = 64 << 10
+CHECKPOINT_PAGES = 16 << 10
+"""64 MB: a page that changes often is written back once for many times."""
 
 BASE = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -110,6 +113,7 @@ class Writer:
             "PRAGMA synchronous = NORMAL"
         )  # a power cut may cost the last rows, with their positions: read again
         db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         db.executescript(self._schema)
         found = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
         if found is None:
@@ -121,20 +125,18 @@ class Writer:
 
 
 class Reader:
-    """A gateway's side: read-only, of the file that is there now. For one thread."""
+    """A gateway's side: read-only, of the file that is there now. Each thread has a connection of its own."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db: sqlite3.Connection | None = None
-        self._file = 0
-        self._looked = 0.0
+        self._mine = threading.local()
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query. Raises `NotReady` where there is no such file, or it is being replaced."""
         try:
             return self._current().execute(query, values).fetchall()
         except sqlite3.Error:
-            self._db = None
+            self.look_again()
             raise NotReady(f"{self._path.name} is not there yet") from None
 
     def beat(self) -> Beat | None:
@@ -145,20 +147,32 @@ class Reader:
             return None
         return Beat(*json.loads(found[0][0])) if found else None
 
-    def _current(self) -> sqlite3.Connection:
-        now = time.monotonic()
-        if self._db is None or now - self._looked > LOOK_SECONDS:
-            self._looked = now
-            self._look()
-        assert self._db is not None
-        return self._db
+    def look_again(self) -> None:
+        """Forget the file; the next question opens the one that is there then."""
+        self._mine.open = None
 
-    def _look(self) -> None:
+    def _current(self) -> sqlite3.Connection:
+        found: _Open | None = getattr(self._mine, "open", None)
+        now = time.monotonic()
+        if found is None or now - found.looked > LOOK_SECONDS:
+            found = self._mine.open = self._look(found, now)
+        return found.db
+
+    def _look(self, found: _Open | None, now: float) -> _Open:
         try:
             file = self._path.stat().st_ino
         except OSError:
             raise sqlite3.OperationalError("no file") from None
-        if self._db is None or file != self._file:
-            self._db = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False)
-            self._db.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
-            self._file = file
+        if found is not None and file == found.file:
+            return found._replace(looked=now)
+        db = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        db.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
+        return _Open(db, file, now)
+
+
+class _Open(NamedTuple):
+    """A connection, the file (inode) that it is to, and when that was last looked at."""
+
+    db: sqlite3.Connection
+    file: int
+    looked: float

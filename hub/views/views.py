@@ -28,6 +28,7 @@ FOLDER = "views"
 SILENT_SECONDS = 10.0
 """A loader that has said nothing for so long is gone or held up."""
 RESTART_SECONDS = 1.0
+LAG_SECONDS = 0.5
 END_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -41,11 +42,12 @@ class Views:
 
     def __init__(self, settings: Settings, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         folder = settings.data_dir.resolve() / FOLDER
-        unpack = Registered(partial(registry.read, connection))
-        self.receipts = Receipts(folder, unpack)
-        self.statuses = Statuses(folder, unpack)
+        self.unpack = Registered(partial(registry.read, connection))
+        self.receipts = Receipts(folder, self.unpack)
+        self.statuses = Statuses(folder, self.unpack)
         self._readers = {receipts.NAME: Reader(folder / receipts.FILE), statuses.NAME: Reader(folder / statuses.FILE)}
         self._clock = clock
+        self._asked, self._known = float("-inf"), dict[str, float]()
         self._loader = _Loader(_environment(settings, connection))
 
     def __enter__(self) -> Self:
@@ -67,6 +69,13 @@ class Views:
     def lags(self) -> Mapping[str, float]:
         """Of each view, how many seconds it may be behind; infinite before there is one."""
         return {name: self._lag(beat) for name, beat in self._beats().items()}
+
+    def lag(self, view: str) -> float:
+        """Of one view; read at most twice a second, as every answer states it."""
+        now = time.monotonic()
+        if now - self._asked > LAG_SECONDS:
+            self._asked, self._known = now, dict(self.lags())
+        return self._known[view]
 
     def refresh(self, metrics: m.Metrics) -> None:
         """Bring the gauges up to now: called before a scrape."""

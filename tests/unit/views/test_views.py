@@ -176,7 +176,7 @@ def test_a_topic_of_another_life_begins_the_table_anew(world: World, kafka: Memo
     assert writer.positions([Topic(topic, "one", (0,))])
     assert writer.positions([Topic(topic, "one", (0,))])
     assert writer.positions([Topic(topic, "two", (0,))]) == {}
-    world.receipts.reader._looked = 0.0
+    world.receipts.reader.look_again()
     assert world.receipts.verdicts(MOD, "a-1") == []
 
 
