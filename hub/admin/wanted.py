@@ -62,6 +62,7 @@ def _lane_topics(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"events.{stream}", OUTBOUND | _retention(kept)
     yield "state.ledger", dict(COMPACTED)
     yield "status.person", dict(COMPACTED)
+    yield "state.hub", dict(COMPACTED)
     yield "activity", OUTBOUND | _days(ACTIVITY_DAYS)
     yield "audit", OUTBOUND | _retention(FOREVER)
 

@@ -26,7 +26,7 @@ from hub.gateway.answers import (
 from hub.gateway.entitled_status import EntitledStatus, Sight
 from hub.gateway.story import Teller
 from hub.kafka.following import Lookup
-from hub.pipeline.identify import identity, person_id
+from hub.pipeline.identify import Pseudonyms, identity
 from hub.texts import Language
 from hub.views.receipts import Cursor, Delivered, Verdict
 from hub.views.unpack import Unpack
@@ -62,7 +62,7 @@ class Questions:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.entitled = EntitledStatus(catalogue)
-        self._catalogue, self._views, self._secret = catalogue, views, secret
+        self._catalogue, self._views, self._person_id = catalogue, views, Pseudonyms(secret).person_id
         self._lookup, self._unpack, self._lock = lookup, unpack, threading.Lock()
         self._today, self._clock = today, clock
 
@@ -96,7 +96,7 @@ class Questions:
 
     async def status(self, agency: str, question: StatusQuestion) -> Told:
         """The status as the agency may see it; the caller has made sure that it may ask. Raises `NotReady`."""
-        person = person_id(question.fin, self._secret)
+        person = self._person_id(question.fin.encode()).decode()
         after = None if question.after is None else await self._after(agency, question.after, person)
         status = self._views.statuses.of(person)
         day = question.as_of or self._today()
@@ -120,7 +120,7 @@ class Questions:
 
     async def _after(self, agency: str, id: str, person: str) -> Any:
         """Wait until the status has the agency's own event `id` about this person in it, or the bound is reached."""
-        event_id = identity(SOURCE_PREFIX + agency, id, person).hex()
+        event_id = identity((SOURCE_PREFIX + agency).encode(), id.encode(), person.encode()).hex()
         deadline = self._clock() + OWN_WRITE_SECONDS
         while (found := self._state_of(agency, id, event_id, person)) == "pending":
             if self._clock() >= deadline:

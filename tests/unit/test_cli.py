@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner
 from world import VETERAN, catalogue, schemas
 
-from hub import cli
+from hub import cli, logs
 from hub.catalogue import SCHEMAS
 from hub.kafka import clients
 
@@ -59,7 +59,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     """`run("schema", "list")` as a person types it, in a folder where no hub runs."""
     for name in [name for name in os.environ if name.startswith("HUB_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(cli.logs, "configure", lambda *_: None)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "400")
 

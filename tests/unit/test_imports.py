@@ -35,6 +35,7 @@ ROOMS: Mapping[str, set[str]] = {
     "engine": NOUNS | {"pipeline", "catalogue", "kafka", "settings", "metrics", "probe"},
     "admin": NOUNS | {"pipeline", "catalogue", "avro", "kafka", "registry"},
     "simulate": NOUNS | {"catalogue", "avro", "kafka"},
+    "gateway": NOUNS | {"catalogue", "kafka", "pipeline", "texts", "views"},
     "views": NOUNS | {"admin", "catalogue", "kafka", "logs", "metrics", "registry", "settings"},
     "machine": NOUNS | {"admin", "simulate", "registry", "catalogue", "kafka", "settings"},
 }
@@ -106,11 +107,11 @@ def _of(module: str, tree: ast.AST, at_once: bool = True) -> Iterator[Import]:
 
 
 def room(name: str) -> str:
-    """`hub.avro.lint` → `avro`; `hub` and `hub.__main__` → `cli`; a connector → `connectors`."""
+    """`hub.avro.lint` → `avro`; `hub`, `hub.__main__` and `hub.commands` → `cli`; a connector → `connectors`."""
     parts = name.split(".")
     if parts[0] != "hub":
         return parts[0]
-    return parts[1] if len(parts) > 1 and parts[1] != "__main__" else "cli"
+    return parts[1] if len(parts) > 1 and parts[1] not in ("__main__", "commands") else "cli"
 
 
 def inner() -> list[Import]:

@@ -1,0 +1,1 @@
+"""Commands by group, a module each; `hub.cli` lists them."""
