@@ -36,6 +36,7 @@ ROOMS: Mapping[str, set[str]] = {
     "admin": NOUNS | {"pipeline", "catalogue", "avro", "kafka", "registry"},
     "simulate": NOUNS | {"catalogue", "avro", "kafka"},
     "gateway": NOUNS | {"catalogue", "kafka", "pipeline", "texts", "views"},
+    "client": set(),
     "views": NOUNS | {"admin", "catalogue", "kafka", "logs", "metrics", "registry", "settings"},
     "machine": NOUNS | {"admin", "simulate", "registry", "catalogue", "kafka", "settings"},
 }
@@ -51,6 +52,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli", "machine"},
     "noida": {"kafka"},
+    "httpx": {"client", "cli"},
 }
 """Library → the rooms that may import it. Those not named here may be imported anywhere but in `PURE`."""
 
