@@ -82,7 +82,7 @@ class Client:
         return {**fixed, **made, **given, "data": dict(data)}
 
     def event(self, id: str, *, wait: float = 0) -> Story:
-        """What became of your own id; waits up to `wait` seconds for a verdict. `HubProblem` 404 where nothing is known."""
+        """What became of your own id; waits up to `wait` seconds. `HubProblem` 404 where nothing is known of it."""
         return Story.of(self._get(f"/v1/events/{id}", {"wait": wait} if wait else {}, wait))
 
     def receipts(self, since: str | None = None, *, limit: int = 100, wait: float = 0) -> Receipts:

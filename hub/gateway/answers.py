@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 EventId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
+def _day(text: Any) -> date:
+    """A day and nothing that could be taken for one (pydantic reads numbers and midnights too)."""
+    if not isinstance(text, str) or not DAY.fullmatch(text):
+        raise ValueError("expected a day as 2026-11-22")
+    return date.fromisoformat(text)
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 class Answer(BaseModel):
@@ -125,9 +137,7 @@ class StatusQuestion(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
     fin: str = Field(pattern=r"^[0-9A-Z]{7}$", description="7 upper-case Latin letters and digits")
-    as_of: Annotated[date, Field(strict=False)] | None = Field(
-        default=None, description="The day asked about; default: today"
-    )
+    as_of: Day | None = Field(default=None, description="The day asked about; default: today")
     after: EventId | None = Field(
         None, description="An id of your own: the answer has that event in it, or says `pending` after 2 seconds"
     )
