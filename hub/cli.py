@@ -15,7 +15,10 @@ import typer
 from hub import metrics, registry
 from hub.admin import dead_letters, keys, publish, topics, trace
 from hub.catalogue import Catalogue
+from hub.commands.doctor import doctor
+from hub.commands.explain import explain_command
 from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, language, out, settings_of, table
+from hub.commands.whoami import whoami
 from hub.errors import Code, ConfigError, HubError, SchemaError
 from hub.kafka.broker import Kind
 from hub.machine import lifeline
@@ -34,6 +37,9 @@ topics_app = typer.Typer(help="Topics, as the catalogue wants them.", no_args_is
 schema_app = typer.Typer(help="Event types and their schemas.", no_args_is_help=True)
 dlq_app = typer.Typer(help="Dead letters: what was refused, and why.", no_args_is_help=True)
 connector_app = typer.Typer(help="Connectors: how agencies receive.", no_args_is_help=True)
+app.command("doctor")(doctor)
+app.command("explain")(explain_command)
+app.command("whoami")(whoami)
 app.add_typer(topics_app, name="topics")
 app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")

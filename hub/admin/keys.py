@@ -34,6 +34,11 @@ def fingerprint(secret: bytes) -> bytes:
     return hmac.digest(secret, b"fingerprint of the key of the pseudonyms", "sha256").hex()[:DIGEST_HEX].encode()
 
 
+def fingerprint_there(connection: Connection) -> bool:
+    """Whether there is one. Raises `ConfigError` where no broker answers."""
+    return _first(connection) is not None
+
+
 def compare(connection: Connection, secret: bytes) -> Match:
     """Whether it is the key that this hub began with; unknown where no worker has ever run."""
     found = _first(connection)
