@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -340,9 +341,12 @@ def connector_run(
     agency: Agencies = None,
     all_agencies: Annotated[bool, typer.Option("--all", help="Every agency of the catalogue.")] = False,
     values: Annotated[list[str] | None, typer.Option("--set", help="setting=value, or agency.setting=value.")] = None,
+    receipts: Annotated[
+        bool, typer.Option("--receipts", help="Receipts instead: what became of the agency's own events.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Deliver what agencies are entitled to, through one connector."""
+    """Deliver what agencies are entitled to, or their receipts, through one connector."""
     from hub.delivery.metrics import DeliveryMetrics
     from hub.delivery.run import run
     from hub.probe import Probe
@@ -358,7 +362,8 @@ def connector_run(
         settings.metrics_host, settings.metrics_port
     )
     stop = _stop_event()
-    run(connect(settings), chosen, name, given, observer, stop, hub=settings.name, data_dir=settings.data_dir)
+    deliver = partial(run, hub=settings.name, data_dir=settings.data_dir, receipts=receipts)
+    deliver(connect(settings), chosen, name, given, observer, stop)
 
 
 @app.command("metrics")

@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,3 +263,23 @@ def test_readiness_and_lag_are_told(world: World) -> None:
     assert set(world.views.lags()) == {"receipts", "status"} == set(world.views.progress())
     assert all(seconds < 30 for seconds in world.views.lags().values())
     assert json.dumps(world.views.progress())
+
+
+def test_receipts_go_through_a_connector_too(world: World, tmp_path: Path) -> None:
+    """`hub connector run file_drop --receipts`: the feed as files, for whoever does not ask."""
+    sent = world.grant(fin())
+    world.hub.receipt(sent)
+    command = [sys.executable, "-m", "hub", "connector", "run", "file_drop", "--agency", "mod", "--receipts"]
+    command += ["--set", f"directory={tmp_path}", "--data-dir", str(world.hub.folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            world.hub.until(lambda: [line for line in dropped(tmp_path) if line["data"].get("id") == sent.id])
+        finally:
+            process.terminate()
+    lines = dropped(tmp_path)
+    assert {line["type"] for line in lines} <= {"hub.Receipt", "hub.DeliveryReceipt"}
+    assert len({line["id"] for line in lines}) == len(lines)
+
+
+def dropped(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for file in folder.rglob("*.jsonl") for line in file.read_text().splitlines()]
