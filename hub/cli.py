@@ -18,6 +18,8 @@ from hub.admin import dead_letters, keys, publish, topics, trace
 from hub.catalogue import Catalogue
 from hub.commands.doctor import doctor
 from hub.commands.explain import explain_command
+from hub.commands.registry import registry as registry_command
+from hub.commands.schema import app as schema_app
 from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, language, out, settings_of, table
 from hub.commands.whoami import whoami
 from hub.errors import Code, ConfigError, HubError, SchemaError
@@ -35,7 +37,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 topics_app = typer.Typer(help="Topics, as the catalogue wants them.", no_args_is_help=True)
-schema_app = typer.Typer(help="Event types and their schemas.", no_args_is_help=True)
 dlq_app = typer.Typer(help="Dead letters: what was refused, and why.", no_args_is_help=True)
 connector_app = typer.Typer(help="Connectors: how agencies receive.", no_args_is_help=True)
 app.command("doctor")(doctor)
@@ -45,6 +46,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(connector_app, name="connector")
+app.command("registry")(registry_command)
 
 BrokerOption = Annotated[Kind | None, typer.Option("--broker", help="Which broker; HUB_BROKER.")]
 Agencies = Annotated[list[str] | None, typer.Option("--agency", help="An agency's code; may be repeated.")]
@@ -213,64 +215,6 @@ def topics_apply(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         err.print(note)
 
 
-@schema_app.command("list")
-def schema_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Event types: stream, key, schema id where a hub runs, who publishes, who receives."""
-    settings = settings_of(data_dir=data_dir)
-    catalogue = catalogue_of(settings)
-    ids = _ids(settings)
-    rows = [_schema_row(catalogue, name, ids) for name in catalogue.types]
-    if as_json:
-        print(json.dumps(rows, ensure_ascii=False))
-        return
-    table(rows[0].keys(), (map(str, row.values()) for row in rows))
-
-
-@schema_app.command("check")
-def schema_check() -> None:
-    """Load schemas and catalogue; whatever is wrong is named with its file, its line and what mends it."""
-    catalogue = catalogue_of(settings_of())
-    partners = sum(agency.kind == "partner" for agency in catalogue.agencies.values())
-    entitlements = sum(map(len, catalogue.entitlements.values()))
-    out.print(
-        f"{len(catalogue.types)} event types, {len(catalogue.agencies)} agencies ({partners} partners), "
-        f"{entitlements} entitlements in {len(catalogue.projections)} projections: nothing is wrong"
-    )
-
-
-@schema_app.command("show")
-def schema_show(name: Annotated[str, typer.Argument(help="An event type's full name.")]) -> None:
-    """The Avro schema of an event type."""
-    catalogue = catalogue_of(settings_of())
-    if name not in catalogue.types:
-        fail(f"{name} is no event type; `hub schema list` names them")
-    out.print_json(data=catalogue.types[name].schema)
-
-
-@schema_app.command("scanner")
-def schema_scanner(
-    name: Annotated[str, typer.Argument(help="An event type's full name.")],
-    lane: Annotated[str, typer.Option(help="gate or ledger: what is asked of the bytes differs.")] = "ledger",
-) -> None:
-    """The function generated for an event type: checks its bytes, reads fields, cuts the projections."""
-    from rich.syntax import Syntax
-
-    from hub.pipeline.rulebook import compile_rulebook
-
-    catalogue = catalogue_of(settings_of())
-    if name not in catalogue.types:
-        fail(f"{name} is no event type; `hub schema list` names them")
-    ids = registry.Schemas()
-    ids.assign(catalogue.schemas())
-    rules = compile_rulebook(catalogue, ids, b"only to read the source", partitions=1)
-    readers = rules.gate_readers if lane == "gate" else rules.ledger_readers
-    source = readers[ids.id_of(name)].scanner.source
-    if out.is_terminal:
-        out.print(Syntax(source, "python"))
-    else:
-        print(source)
-
-
 @dlq_app.command("list")
 def dlq_list(
     agency: Agencies = None,
@@ -381,25 +325,6 @@ def _where(hub: Any) -> Iterable[str]:
     yield f"  received   {hub.received}/<agency>/"
     yield f"  logs       {hub.logs}"
     yield "  publish    hub publish FILE --as AGENCY   (in another terminal, with the same --data-dir)"
-
-
-def _ids(settings: Settings) -> registry.Schemas | None:
-    try:
-        return registry.read(connect(settings))
-    except ConfigError:
-        return None
-
-
-def _schema_row(catalogue: Catalogue, name: str, ids: registry.Schemas | None) -> dict[str, Any]:
-    of = catalogue.types[name]
-    return {
-        "type": name,
-        "stream": of.stream,
-        "key": f"{of.key_kind}: {of.key_field}",
-        "id": ids.id_of(name) if ids else None,
-        "published by": ", ".join(a.code for a in catalogue.agencies.values() if name in a.publishes),
-        "received by": ", ".join(e.agency for e in catalogue.entitlements[name]),
-    }
 
 
 def _planned(settings: Settings) -> tuple[Any, topics.Plan]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -49,6 +49,20 @@ class Settings(BaseSettings):
     schemas: Path | None = Field(None, description="folder of schemas and catalogue; default: the hub's own")
     metrics_host: str = Field("127.0.0.1", description="where /metrics, /healthz, /readyz are served")
     metrics_port: int = Field(0, description="of /metrics, /healthz, /readyz; 0: a free one")
+    registry_host: str = Field("127.0.0.1", description="where `hub registry` listens")
+    registry_port: int = Field(8081, ge=0, le=65535, description="of `hub registry`; 0: a free one")
+    registry_access: Literal["open", "closed"] = Field(
+        "closed", description="open: anyone reads, and registers what is not the hub's; for one machine and tests"
+    )
+    registry_operators: list[str] = Field(
+        default_factory=list, description="agencies that may delete schemas, set levels and modes: a JSON list of codes"
+    )
+    schema_registry_url: str | None = Field(
+        None, description="another registry that keeps the schemas, as Confluent's; default: the hub's own `_schemas`"
+    )
+    schema_registry_auth: SecretStr | None = Field(
+        None, description="towards that registry: user:password, or a bearer token"
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     batch_records: int = Field(1000, ge=1, le=20_000, description="records of one transaction at the most")
 
@@ -76,7 +90,13 @@ class Settings(BaseSettings):
             ssl_ca=self.ssl_ca,
             ssl_cert=self.ssl_cert,
             ssl_key=self.ssl_key,
+            schema_registry=self.schema_registry_url,
+            schema_registry_auth=self.registry_auth(),
         )
+
+    def registry_auth(self) -> str | None:
+        """What proves the hub to another registry."""
+        return self.schema_registry_auth.get_secret_value() if self.schema_registry_auth else None
 
     def secret(self) -> bytes:
         """The key of the pseudonyms. Raises `ConfigError` where it is missing or short."""

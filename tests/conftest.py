@@ -4,5 +4,16 @@ from __future__ import annotations
 
 from brokers import apache, broker, embedded, name
 from outside import hub, hub_on_apache, hub_on_embedded
+from registry_server import registry, registry_broker
 
-__all__ = ["apache", "broker", "embedded", "hub", "hub_on_apache", "hub_on_embedded", "name"]
+__all__ = [
+    "apache",
+    "broker",
+    "embedded",
+    "hub",
+    "hub_on_apache",
+    "hub_on_embedded",
+    "name",
+    "registry",
+    "registry_broker",
+]

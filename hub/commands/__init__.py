@@ -1,1 +1,1 @@
-"""Commands by group, a module each; `hub.cli` lists them."""
+"""Groups of commands, one module each; `hub.cli` puts them together."""

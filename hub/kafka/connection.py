@@ -28,6 +28,9 @@ class Connection:
     ssl_ca: Path | None = None
     ssl_cert: Path | None = None
     ssl_key: Path | None = None
+    schema_registry: str | None = None
+    """Where schema ids are looked up, if not in the broker's own `_schemas`; with what proves the hub to it."""
+    schema_registry_auth: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_servers(self.servers)

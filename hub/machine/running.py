@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ def connect(settings: Settings) -> Connection:
             f"no hub runs in {settings.data_dir} and HUB_BOOTSTRAP_SERVERS is not set: start one with `hub up`, "
             "or name the broker"
         )
-    return Connection.plain(found["bootstrap"])
+    return replace(
+        Connection.plain(found["bootstrap"]),
+        schema_registry=settings.schema_registry_url,
+        schema_registry_auth=settings.registry_auth(),
+    )
 
 
 def secret(settings: Settings) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hub.avro.packer import data, number
@@ -43,7 +44,7 @@ class Facts:
         self._before_tail = WIRE_HEADER_BYTES + DIGESTS + len(data(of.name.encode()))
         rule = of.status
         names = (rule.slot, rule.effective, rule.until, rule.document, rule.voids) if rule else ()
-        self._places = tuple(wants.index(name) if name else None for name in names)
+        self._placed = itemgetter(*(wants.index(name) if name else -1 for name in names)) if rule else None
 
     def write(
         self, key: bytes, digests: tuple[bytes, bytes], said: Said, values: Sequence[Any], shown: bytes
@@ -54,8 +55,8 @@ class Facts:
         written = b"\0" if sequence is None else b"\2" + number(sequence)
         if rule is None:
             return Stored(self._pack(person, *digests, written, time, id), None, None)
-        placed: list[Any] = [None if i is None else values[i] for i in self._places]
-        slot, effective, until, document, voids = placed
+        assert self._placed is not None
+        slot, effective, until, document, voids = self._placed((*values, None))
         value = self._pack(person, *digests, written, time, id, slot, effective, until, document, voids, shown)
         order = (effective, said.time, self._source, -1 if sequence is None else sequence, said.id.decode())
         fact = Fact(*order, self._stream, rule.kind, slot, rule.transition, until, document, voids, shown)

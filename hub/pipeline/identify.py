@@ -46,5 +46,5 @@ def identity(source: bytes, event_id: bytes, subject: bytes) -> bytes:
 
 def content(type_name: str, time_ms: int, sequence: int | None, body: bytes) -> bytes:
     """16 bytes that stand for what an event says; `body` is its canonical Avro encoding."""
-    head = f"{type_name}\n{time_ms}\n{sequence}\n".encode()
-    return blake2b(head + body, digest_size=PSEUDONYM_BYTES).digest()
+    said = f"{type_name}\n{time_ms}\n{sequence}\n".encode() + body
+    return blake2b(said, digest_size=PSEUDONYM_BYTES).digest()

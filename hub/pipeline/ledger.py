@@ -118,7 +118,8 @@ class Ledger:
         """Take one record of `state.ledger` back into the state."""
         key, identity, content, source, stream, sequence, fact = kept(value)
         channel = self._channel(source.decode(), stream.decode())
-        entries[key] = person.remember(entries.get(key, person.EMPTY), identity, content, channel, sequence, fact)
+        before = entries.get(key, person.EMPTY)
+        entries[key] = person.remember(before, identity, content, channel, sequence, fact).entry
 
     def _channel(self, source: str, stream: str) -> int:
         """A number for a source and stream; those that are no longer in the catalogue come behind the others."""
@@ -151,8 +152,7 @@ class Ledger:
         values, bodies, shown, _ = event.reading
         digests, outputs, partition = (event.identity, event.content), result.outputs, record.partition
         stored = way.facts.write(event.state_key, digests, event.said, values, shown)
-        after = person.remember(entry, *digests, way.channel, sequence, stored.tail)
-        version = person.version(after)
+        after, version, gap = person.remember(entry, *digests, way.channel, sequence, stored.tail)
         outputs.append(("state.ledger", partition, b"%b/%b" % (key, event.event_id), stored.value, ()))
         late = way.personal and self._update(entry, event, version, stored, outputs)
         headers = outbound_headers(event.named, event.event_id, version, late)
@@ -160,13 +160,12 @@ class Ledger:
         for _agency, topic, secret, _when, body, grant in receivers:
             outputs.append((topic, partition, pseudonym(key, secret), bodies[body], headers))
             result.left[grant] += 1
-        gap = sequence is not None and person.sequence_gap(entry, way.channel, sequence)
         self._receipt(event, way.applied, now, result, (b"\2" + number(version), late, gap))
         return after
 
     def _update(self, before: bytes, event: Arrived, version: int, stored: Stored, outputs: list[Row]) -> bool:
         """Write the person's status anew; says whether the event came late."""
-        facts, late = [self._read_fact(tail) for tail in person.facts_of(before)], False
+        late, facts = False, [] if before is person.EMPTY else [*map(self._read_fact, person.facts_of(before))]
         if stored.fact is not None:
             late = bool(facts) and is_late(facts, stored.fact)
             facts.append(stored.fact)

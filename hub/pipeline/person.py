@@ -12,6 +12,7 @@ and a fact read back from `state.ledger`, so state rebuilt is state as it was.
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 DIGEST = 16
 _HEAD, _MARK, _LENGTH = struct.Struct("<IH"), struct.Struct("<Hq"), struct.Struct("<I")
@@ -46,39 +47,37 @@ def facts_of(entry: bytes) -> list[bytes]:
     return found
 
 
-def highest(entry: bytes, channel: int) -> int | None:
-    """The highest sequence number applied from a channel (a source and stream, numbered by the ledger)."""
-    events, channels = _HEAD.unpack_from(entry)
-    if not channels:
-        return None
-    start = _HEAD.size + 2 * DIGEST * events
-    return dict(_MARK.iter_unpack(entry[start : start + _MARK.size * channels])).get(channel)
+class Remembered(NamedTuple):
+    """An entry after one more event, how many events that makes, and whether a sequence number before it is missing."""
 
-
-def sequence_gap(entry: bytes, channel: int, sequence: int | None) -> bool:
-    """Whether `sequence` leaves a number out after the highest one applied from that channel."""
-    before = None if sequence is None else highest(entry, channel)
-    return sequence is not None and before is not None and sequence > before + 1
+    entry: bytes
+    version: int
+    gap: bool
 
 
 def remember(
     entry: bytes, identity: bytes, content: bytes, channel: int, sequence: int | None, fact: bytes | None
-) -> bytes:
-    """The entry after one more event; `fact` is None where the event does not touch a status."""
+) -> Remembered:
+    """`channel` is a source and stream, numbered by the ledger; `fact` is None where the event touches no status."""
     events, channels = _HEAD.unpack_from(entry)
     seen = _HEAD.size + 2 * DIGEST * events
     end = seen + _MARK.size * channels
-    marks = entry[seen:end] if sequence is None else _raised(entry[seen:end], channel, sequence)
-    parts = [_HEAD.pack(events + 1, len(marks) // _MARK.size), entry[_HEAD.size : seen], identity, content, marks]
-    parts.append(entry[end:])
-    if fact is not None:
-        parts += (_LENGTH.pack(len(fact)), fact)
-    return b"".join(parts)
+    marks, gap = entry[seen:end], False
+    if sequence is not None:
+        marks, gap = _raised(marks, channel, sequence)
+    head = _HEAD.pack(events + 1, len(marks) // _MARK.size)
+    length = b"" if fact is None else _LENGTH.pack(len(fact))
+    after = b"".join((head, entry[_HEAD.size : seen], identity, content, marks, entry[end:], length, fact or b""))
+    return Remembered(after, events + 1, gap)
 
 
-def _raised(marks: bytes, channel: int, sequence: int) -> bytes:
+def _raised(marks: bytes, channel: int, sequence: int) -> tuple[bytes, bool]:
+    """The marks with this number, and whether it leaves numbers out after the highest one of its channel."""
     if not marks:
-        return _MARK.pack(channel, sequence)
+        return _MARK.pack(channel, sequence), False
     known = dict(_MARK.iter_unpack(marks))
-    known[channel] = max(known.get(channel, sequence), sequence)
-    return b"".join(_MARK.pack(*row) for row in known.items())
+    before = known.get(channel, sequence)
+    known[channel] = max(before, sequence)
+    if len(known) == 1:
+        return _MARK.pack(channel, known[channel]), sequence > before + 1
+    return b"".join([_MARK.pack(*row) for row in known.items()]), sequence > before + 1

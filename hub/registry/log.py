@@ -1,4 +1,4 @@
-"""Reads and writes the topic `_schemas`."""
+"""Reads and writes the topic `_schemas`, or another registry where the connection names one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hub.errors import Fatal, Retry
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
 from hub.kafka.reading import read_all
+from hub.registry.external import External
 from hub.registry.schemas import TOPIC, Entry, Schemas
 
 # One writer at a time: whoever opens this id ends what another one has begun, so that no id is given out twice.
@@ -22,6 +23,8 @@ READ_BACK_SECONDS = 15.0
 def read(connection: Connection) -> Schemas:
     """The log from its start to its end now; empty when there is no such topic. Raises `Fatal` at a record that no
     registry writes: ids that follow it could not be trusted."""
+    if connection.schema_registry:
+        return External(connection.schema_registry, connection.schema_registry_auth).read()
     schemas = Schemas()
     for record in read_all(connection, TOPIC):
         try:
@@ -37,6 +40,8 @@ def register(connection: Connection, pairs: Iterable[tuple[str, str]]) -> Schema
     Writes only what is new. Raises `Retry` when another registrar took over, `ConfigError` without the topic.
     """
     wanted = list(pairs)
+    if connection.schema_registry:
+        return External(connection.schema_registry, connection.schema_registry_auth).register(wanted)
     schemas = read(connection)
     if not schemas.assign(wanted):
         return schemas

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from hub.registry.canonical import canonical
+from hub.registry.entry import Entry, Reference, entry_of
+
+__all__ = ["TOPIC", "Entry", "Reference", "Registered", "Schemas"]
+
 TOPIC = "_schemas"
+Place = tuple[str, int]
+"""Subject and version."""
 
 
 class Registered(NamedTuple):
@@ -21,69 +28,61 @@ class Registered(NamedTuple):
     schema: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One version of one subject, as a record of the log. `deleted`: no longer offered, still found by its id."""
-
-    subject: str
-    version: int
-    id: int
-    schema: str
-    deleted: bool = False
-
-    def key(self) -> bytes:
-        """In Confluent's field order: compaction compares bytes."""
-        return _json({"keytype": "SCHEMA", "subject": self.subject, "version": self.version, "magic": 1})
-
-    def value(self) -> bytes:
-        return _json(
-            {
-                "subject": self.subject,
-                "version": self.version,
-                "id": self.id,
-                "schema": self.schema,
-                "deleted": self.deleted,
-            }
-        )
-
-
 class Schemas:
     """All subjects with their versions. An id belongs to a schema: the same schema in two subjects has one id."""
 
     def __init__(self) -> None:
         self._subjects: dict[str, dict[int, Entry]] = {}
-        self._first: dict[int, Entry] = {}
-        self._ids: dict[str, int] = {}
-        self._last_id = 0
+        self._places: dict[int, dict[Place, None]] = {}
+        self._ids: dict[tuple[str, tuple[Reference, ...]], int] = {}
+        self._highest = 0
+        self.configs: dict[str | None, dict[str, Any]] = {}
+        self.modes: dict[str | None, str] = {}
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Take in the next record of the log. Raises `ValueError` for one that no registry writes.
 
-        Configuration, modes and fillers (keytypes CONFIG, MODE, NOOP and any other) say nothing about schemas.
+        Keytypes that are not known here say nothing about schemas.
         """
-        name = _object(key)
+        name, said = _object(key), None if value is None else _object(value)
         match name.get("keytype"):
-            case "SCHEMA" if value is None:
-                self._subjects.get(name["subject"], {}).pop(name["version"], None)
             case "SCHEMA":
-                self.add(_entry(_object(value)))
-            case "DELETE_SUBJECT" if value is not None:
-                self._delete(name["subject"], _object(value)["version"])
+                self._schema(name, said)
+            case "DELETE_SUBJECT" if said is not None:
+                self._delete(name["subject"], said["version"])
+            case "CONFIG":
+                _put(self.configs, name.get("subject"), said and _without_subject(said))
+            case "MODE":
+                _put(self.modes, name.get("subject"), said and said["mode"])
+            case "NOOP" if said is not None:
+                self._highest = max(self._highest, said.get("highestId", 0))
 
     def add(self, entry: Entry) -> None:
         self._subjects.setdefault(entry.subject, {})[entry.version] = entry
-        self._first.setdefault(entry.id, entry)
-        self._ids.setdefault(_canonical(entry.schema), entry.id)
-        self._last_id = max(self._last_id, entry.id)
+        self._places.setdefault(entry.id, {})[entry.subject, entry.version] = None
+        self._ids.setdefault(_identity(entry.schema, entry.references), entry.id)
+        self._highest = max(self._highest, entry.id)
+
+    @property
+    def highest_id(self) -> int:
+        """The highest id ever given out; 0: none."""
+        return self._highest
 
     def by_id(self, id: int) -> Registered:
         """The first subject and version that had it, deleted ones too: records live longer. Raises `KeyError`."""
-        entry = self._first[id]
+        entry = self.entries_of(id)[0]
         return Registered(entry.subject, entry.version, entry.schema)
+
+    def entries_of(self, id: int) -> list[Entry]:
+        """Every version with that id, deleted ones too, in the order of the log. Raises `KeyError`: there is none."""
+        places = self._places.get(id)
+        if not places:
+            raise KeyError(id)
+        return [self._subjects[subject][version] for subject, version in places]
 
     def id_of(self, subject: str, schema: str | None = None) -> int:
         """The id of this schema in the subject, or of the subject's latest. Raises `KeyError` when it is not there."""
-        entry = self.latest(subject) if schema is None else self._same(subject, schema)
+        entry = self.latest(subject) if schema is None else self.same(subject, schema)
         if entry is None:
             raise KeyError(f"{subject} has no such version")
         return entry.id
@@ -91,13 +90,38 @@ class Schemas:
     def latest(self, subject: str) -> Entry | None:
         return max(self._live(subject), key=lambda entry: entry.version, default=None)
 
-    def subjects(self) -> list[str]:
-        """Those with a version that is not deleted, sorted."""
-        return sorted(subject for subject in self._subjects if self._live(subject))
+    def subjects(self, *, deleted: bool = False) -> list[str]:
+        """Those with a version that is not deleted, sorted; with `deleted` those with any."""
+        return sorted(name for name, all_of_it in self._subjects.items() if self._live(name) or (deleted and all_of_it))
 
-    def versions(self, subject: str) -> list[Entry]:
-        """Ascending, without deleted ones."""
-        return sorted(self._live(subject), key=lambda entry: entry.version)
+    def versions(self, subject: str, *, deleted: bool = False) -> list[Entry]:
+        """Ascending, without deleted ones unless they are asked for."""
+        found = self._subjects.get(subject, {}).values() if deleted else self._live(subject)
+        return sorted(found, key=lambda entry: entry.version)
+
+    def version(self, subject: str, version: int) -> Entry | None:
+        """That version, deleted or not."""
+        return self._subjects.get(subject, {}).get(version)
+
+    def same(
+        self, subject: str, schema: str, references: tuple[Reference, ...] = (), *, normalize: bool = False
+    ) -> Entry | None:
+        """The latest version of the subject, not deleted, that says the same."""
+        text = canonical(schema, normalize=normalize)
+        return next(
+            (
+                entry
+                for entry in reversed(self.versions(subject))
+                if canonical(entry.schema, normalize=normalize) == text and entry.references == references
+            ),
+            None,
+        )
+
+    def next(self, subject: str, schema: str, references: tuple[Reference, ...] = ()) -> Entry:
+        """What a new version of the subject would be. Changes nothing."""
+        version = max(self._subjects.get(subject, {}), default=0) + 1
+        known = self._ids.get(_identity(schema, references))
+        return Entry(subject, version, known or self._highest + 1, schema, references=references)
 
     def assign(self, pairs: Iterable[tuple[str, str]]) -> list[Entry]:
         """Take in these (subject, schema) pairs and return the entries that are new, for the log.
@@ -106,26 +130,54 @@ class Schemas:
         """
         new = []
         for subject, schema in pairs:
-            if self._same(subject, schema) is None:
-                new.append(self._next(subject, schema))
+            if self.same(subject, schema) is None:
+                new.append(self.next(subject, schema))
                 self.add(new[-1])
         return new
 
-    def _next(self, subject: str, schema: str) -> Entry:
-        version = max(self._subjects.get(subject, {}), default=0) + 1
-        return Entry(subject, version, self._ids.get(_canonical(schema), self._last_id + 1), schema)
-
-    def _same(self, subject: str, schema: str) -> Entry | None:
-        text = _canonical(schema)
-        return next((entry for entry in self._live(subject) if _canonical(entry.schema) == text), None)
+    def referrers(self, subject: str, version: int) -> list[Entry]:
+        """Versions, not deleted, that use a type of that version."""
+        everyone = (entry for name in self._subjects for entry in self._live(name))
+        return [e for e in everyone if any((r.subject, r.version) == (subject, version) for r in e.references)]
 
     def _live(self, subject: str) -> list[Entry]:
         return [entry for entry in self._subjects.get(subject, {}).values() if not entry.deleted]
 
+    def _schema(self, name: dict[str, Any], said: dict[str, Any] | None) -> None:
+        if said is None:
+            self._remove(name["subject"], name["version"])
+        else:
+            self.add(entry_of(said))
+
+    def _remove(self, subject: str, version: int) -> None:
+        entry = self._subjects.get(subject, {}).pop(version, None)
+        if entry is None:
+            return
+        self._places[entry.id].pop((subject, version), None)
+        if not self._places[entry.id]:
+            self._ids = {identity: id for identity, id in self._ids.items() if id != entry.id}
+        if not self._subjects[subject]:
+            del self._subjects[subject]
+
     def _delete(self, subject: str, up_to: int) -> None:
         for version, entry in self._subjects.get(subject, {}).items():
             if version <= up_to:
-                self._subjects[subject][version] = Entry(subject, version, entry.id, entry.schema, deleted=True)
+                self._subjects[subject][version] = replace(entry, deleted=True)
+
+
+def _put(into: dict[str | None, Any], key: str | None, value: Any) -> None:
+    if value is None:
+        into.pop(key, None)
+    else:
+        into[key] = value
+
+
+def _without_subject(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if name != "subject"}
+
+
+def _identity(schema: str, references: tuple[Reference, ...]) -> tuple[str, tuple[Reference, ...]]:
+    return canonical(schema), references
 
 
 def _object(data: bytes | None) -> dict[str, Any]:
@@ -133,22 +185,3 @@ def _object(data: bytes | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the bytes are wrong, not the caller
     return found
-
-
-def _entry(value: dict[str, Any]) -> Entry:
-    try:
-        return Entry(value["subject"], value["version"], value["id"], value["schema"], bool(value.get("deleted")))
-    except KeyError as error:
-        raise ValueError(f"a schema without {error}") from error
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _canonical(schema: str) -> str:
-    """The same for texts that differ in spaces and in the order of attributes only."""
-    try:
-        return json.dumps(json.loads(schema), sort_keys=True, separators=(",", ":"))
-    except ValueError:
-        return schema  # a bare type name, or another schema language

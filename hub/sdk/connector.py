@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
@@ -50,12 +50,15 @@ class Connector(Generic[S]):
     """What `connectors/<name>/connector.py` exports as `CONNECTOR`; `name` is the folder's name.
 
     `sink` makes one sink from checked settings and does nothing else: the work starts in `Sink.open`.
+    `reads`: event type → fields that its code looks into, so that `hub schema diff` can say what a change breaks;
+    one that passes on what comes has none.
     """
 
     name: str
     summary: Text
     settings: type[S]
     sink: Callable[[S], Sink]
+    reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def configure(self, values: Mapping[str, Any]) -> S:
         """Settings from raw values (text as typed on a command line will do).
@@ -69,7 +72,7 @@ class Connector(Generic[S]):
 
     def options(self) -> Sequence[Option]:
         """The settings in the order of the model."""
-        return [_option(name, field) for name, field in self.settings.model_fields.items()]
+        return [_option(name, of) for name, of in self.settings.model_fields.items()]
 
     def problems(self) -> Sequence[str]:
         """What is wrong with the manifest itself, one sentence each; empty when nothing is."""

@@ -48,14 +48,14 @@ def cost_of_parts() -> dict[str, float]:
     gate_reader = rules.gate_readers[schemas.id_of(bench.TYPE)]
     codecs, origin = rules.codecs, origin_of(record)
     facts, status = [fact_reader(codecs.fact)(tail) for tail in facts_of(entry)], StatusWriter(codecs.status)
-    fields = gate_reader.read(one.value or b"").fields
+    fields = gate_reader.fields(gate_reader.read(one.value or b""))
     key, value = record.key or b"", record.value or b""
     person_id = Pseudonyms(b"b" * 32).person_id
     parts: dict[str, Callable[[], object]] = {
         "person id (HMAC-SHA-256)": lambda: person_id(b"P000001"),
         "partition of a new key (murmur2)": lambda: murmur2(key),
         "headers read": lambda: read_attributes(record.headers),
-        "headers written": lambda: outbound_headers(record.headers, "a" * 32, 1, late=False),
+        "headers written": lambda: outbound_headers(dict(record.headers), b"a" * 32, 1, late=False),
         "scan at the gate": lambda: gate_reader.read(value),
         "rules (pydantic)": lambda: rules.checks[bench.TYPE](fields, "src"),
         "scan and two projections": lambda: reader.read(value),

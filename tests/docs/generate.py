@@ -1,4 +1,4 @@
-"""Writes `deploy/REFERENCE.md` and `deploy/RUNBOOK.md` from the code and the catalogue; `make docs` calls it.
+"""Writes `deploy/REFERENCE.md`, `deploy/RUNBOOK.md` and the pages of `deploy/schemas/` from the code and the catalogue; `make docs` calls it.
 
 What is said about codes, metrics, settings, topics, types and agencies stands where the program reads it; only the
 runbook's prose (`runbook.md`) and what operations do about a code (`operations.yaml`) stand beside this file.
@@ -18,6 +18,7 @@ from hub import metrics
 from hub.admin.topics import wanted
 from hub.catalogue import Agency, Catalogue, Entitlement, EventType, load
 from hub.errors import Code
+from hub.handbook.pages import documents
 from hub.settings import Settings
 from hub.texts import explain
 
@@ -28,7 +29,8 @@ NOTE = "<!-- Written by `make docs` from {}. Change those, not this page. -->\n\
 
 
 def main() -> None:
-    for path, text in pages().items():
+    for path, text in (pages() | schema_pages()).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(DEPLOY.parent))
 
@@ -36,6 +38,11 @@ def main() -> None:
 def pages() -> dict[Path, str]:
     """Every generated page by its place."""
     return {DEPLOY / "REFERENCE.md": reference(load()), DEPLOY / "RUNBOOK.md": runbook()}
+
+
+def schema_pages() -> dict[Path, str]:
+    """What `hub schema docs` writes, by its place."""
+    return {DEPLOY / "schemas" / name: text for name, text in documents(load()).items()}
 
 
 def runbook() -> str:

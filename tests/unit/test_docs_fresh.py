@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs.generate import pages
+from docs.generate import DEPLOY, pages, schema_pages
 from world import catalogue, schemas
 
 from hub.admin.publish import draft
@@ -25,6 +25,15 @@ WRITTEN = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "s
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_generated_page_is_fresh(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == PAGES[path], f"{path.name} is stale: run `make docs`"
+
+
+def test_the_pages_of_the_schemas_are_fresh() -> None:
+    wanted = schema_pages()
+    found = {path: path.read_text(encoding="utf-8") for path in (DEPLOY / "schemas").rglob("*") if path.is_file()}
+    stale = sorted(
+        str(path.relative_to(DEPLOY)) for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path)
+    )
+    assert not stale, f"{len(stale)} stale ({stale[:3]}…): run `make docs`; remove what nothing writes"
 
 
 def test_the_event_of_the_readme_can_be_published() -> None:

@@ -102,7 +102,7 @@ def test_an_identity_is_found_where_it_stands_and_nowhere_across(seen: dict[byte
 def applied(seen: dict[bytes, bytes]) -> bytes:
     entry = EMPTY
     for who, what in seen.items():
-        entry = remember(entry, who, what, 0, None, None)
+        entry = remember(entry, who, what, 0, None, None).entry
     return entry
 
 

@@ -1,0 +1,44 @@
+"""`hub registry`: the schema registry over REST."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hub import logs
+from hub.catalogue import load
+from hub.errors import ConfigError
+from hub.machine.running import connect
+from hub.settings import load_settings
+
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def registry(
+    host: Annotated[str | None, typer.Option(help="Address; HUB_REGISTRY_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="8081 by default, 0: a free one; HUB_REGISTRY_PORT.")] = None,
+    access: Annotated[str | None, typer.Option(help="open or closed; HUB_REGISTRY_ACCESS.")] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")] = None,
+) -> None:
+    """The schema registry: what Confluent's clients ask, on the topic `_schemas`."""
+    from hub.registry.proof import by_token
+    from hub.registry.rest import registry_app
+    from hub.registry.rights import Rights
+    from hub.registry.serve import health, listening, serve
+    from hub.registry.store import open_store
+
+    settings = load_settings(data_dir=data_dir, registry_host=host, registry_port=port, registry_access=access)
+    logs.configure(settings.log_level)
+    if settings.schema_registry_url:
+        raise ConfigError("HUB_SCHEMA_REGISTRY_URL names another registry: this one is not needed")
+    catalogue = load(settings.schemas) if settings.schemas else load()
+    rights = Rights(catalogue, settings.registry_access, frozenset(settings.registry_operators))
+    bound = listening(settings.registry_host, settings.registry_port)
+    with open_store(connect(settings)) as store:
+        app = registry_app(store, rights, by_token(lambda _: None), health(store))
+        address, number = bound.getsockname()[:2]
+        err.print(f"schema registry ({settings.registry_access}): http://{address}:{number}")
+        serve(app, bound)

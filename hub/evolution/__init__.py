@@ -1,0 +1,1 @@
+"""How schemas change: what was released, what differs now, and whom that breaks."""

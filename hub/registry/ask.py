@@ -1,0 +1,172 @@
+"""What the registry answers to questions. Pure: from what the log says to what goes out as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.registry import refusals
+from hub.registry.canonical import canonical, compact
+from hub.registry.compatibility import Level, compare, said
+from hub.registry.entry import AVRO, Entry, Reference
+from hub.registry.references import whole
+from hub.registry.schemas import Schemas
+from hub.registry.soundness import is_own, parse
+
+HIGHEST_VERSION = 2**31 - 1
+DEFAULT = Level.BACKWARD
+"""Confluent's default."""
+OWN = Level.BACKWARD_TRANSITIVE
+"""Of the hub's own subjects where none is set: events are kept for decades and must stay readable."""
+READWRITE = "READWRITE"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A schema that somebody sent. `id` and `version` only where it is imported from another registry."""
+
+    schema: str
+    references: tuple[Reference, ...] = ()
+    normalize: bool = False
+    id: int | None = None
+    version: int | None = None
+
+
+def level(schemas: Schemas, subject: str | None) -> Level:
+    """The level in effect."""
+    config = schemas.configs.get(subject) if subject else None
+    if config and "compatibilityLevel" in config:
+        return Level(config["compatibilityLevel"])
+    if subject and is_own(subject):
+        return OWN
+    return Level(schemas.configs.get(None, {}).get("compatibilityLevel", DEFAULT))
+
+
+def mode(schemas: Schemas, subject: str | None) -> str:
+    """The mode in effect."""
+    general = schemas.modes.get(None, READWRITE)
+    if general == "READONLY_OVERRIDE" or subject is None:
+        return general
+    return schemas.modes.get(subject, general)
+
+
+def normalizes(schemas: Schemas, subject: str, asked: bool) -> bool:
+    configs = (schemas.configs.get(subject, {}), schemas.configs.get(None, {}))
+    return asked or any(config.get("normalize") is True for config in configs)
+
+
+def existing(schemas: Schemas, subject: str, *, deleted: bool = False) -> list[Entry]:
+    """Its versions. Raises `Refused` (40401) where there is none."""
+    found = schemas.versions(subject, deleted=deleted)
+    if not found:
+        raise refusals.subject_missing(subject)
+    return found
+
+
+def version_number(text: str) -> int | None:
+    """`None`: the latest. Raises `Refused` (42202)."""
+    if text in ("latest", "-1"):
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= HIGHEST_VERSION):
+        raise refusals.version_invalid(text)
+    return int(text)
+
+
+def one(schemas: Schemas, subject: str, version: str, *, deleted: bool = False) -> Entry:
+    """That version. Raises `Refused` (40401, 40402, 42202)."""
+    number = version_number(version)
+    if number is None:
+        return existing(schemas, subject, deleted=deleted)[-1]
+    if not schemas.versions(subject, deleted=True):
+        raise refusals.subject_missing(subject)
+    entry = schemas.version(subject, number)
+    if entry is None or (entry.deleted and not deleted):
+        raise refusals.version_missing(number)
+    return entry
+
+
+def by_id(schemas: Schemas, id: int) -> Sequence[Entry]:
+    """Every version with that id, deleted ones too. Raises `Refused` (40403)."""
+    try:
+        return schemas.entries_of(id)
+    except KeyError:
+        raise refusals.id_missing(id) from None
+
+
+def told(entry: Entry) -> dict[str, Any]:
+    """A version, as it goes out."""
+    return {"subject": entry.subject, "version": entry.version, **schema_told(entry)}
+
+
+def schema_told(entry: Entry) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": entry.id}
+    if entry.type != AVRO:
+        found["schemaType"] = entry.type
+    if entry.references:
+        found["references"] = [reference.said() for reference in entry.references]
+    return found | {"schema": entry.schema}
+
+
+def resolved(schemas: Schemas, entry: Entry) -> str:
+    """The schema with what it refers to written out."""
+    return canonical(compact(whole(schemas, entry.schema, entry.references)))
+
+
+def lookup(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = False) -> Entry:
+    """The version that says the same. Raises `Refused` (40401, 40403, 42201)."""
+    normalize = normalizes(schemas, subject, draft.normalize)
+    parse(whole(schemas, draft.schema, draft.references))
+    if not schemas.versions(subject, deleted=True):
+        raise refusals.subject_missing(subject)
+    found = schemas.same(subject, draft.schema, draft.references, normalize=normalize)
+    if found is None and deleted:
+        found = _same_deleted(schemas, subject, draft, normalize)
+    if found is None:
+        raise refusals.schema_missing()
+    return found
+
+
+def _same_deleted(schemas: Schemas, subject: str, draft: Draft, normalize: bool) -> Entry | None:
+    text = canonical(draft.schema, normalize=normalize)
+    return next(
+        (
+            entry
+            for entry in reversed(schemas.versions(subject, deleted=True))
+            if canonical(entry.schema, normalize=normalize) == text and entry.references == draft.references
+        ),
+        None,
+    )
+
+
+def incompatibilities(schemas: Schemas, subject: str, draft: Draft, against: Iterable[Entry]) -> list[str]:
+    """Confluent's messages on why the draft is not compatible with these versions, at the level in effect."""
+    wanted = level(schemas, subject)
+    new = parse(whole(schemas, draft.schema, draft.references))
+    for entry in sorted(against, key=lambda entry: -entry.version):
+        old = parse(whole(schemas, entry.schema, entry.references))
+        found = [said(*each) for each in compare(new, old, wanted)]
+        if found:
+            tail = (f"{{oldSchemaVersion: {entry.version}}}", f"{{oldSchema: '{entry.schema}'}}")
+            return [*found, *tail, f"{{compatibility: '{wanted}'}}"]
+    return []
+
+
+def compatible(schemas: Schemas, subject: str, draft: Draft, version: str | None) -> list[str]:
+    """Messages against that version, or against those that the level asks for; empty: compatible."""
+    wanted = level(schemas, subject)
+    if version is None:
+        return incompatibilities(schemas, subject, draft, at_stake(schemas, subject))
+    number = version_number(version)
+    if number is None:
+        return incompatibilities(schemas, subject, draft, schemas.versions(subject)[-1:])
+    entry = one(schemas, subject, version)
+    return incompatibilities(schemas, subject, draft, [entry] if wanted else [])
+
+
+def at_stake(schemas: Schemas, subject: str) -> list[Entry]:
+    """The versions that a new one must get along with."""
+    wanted = level(schemas, subject)
+    if wanted is Level.NONE:
+        return []
+    return schemas.versions(subject) if wanted.transitive else schemas.versions(subject)[-1:]

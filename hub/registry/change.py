@@ -1,0 +1,179 @@
+"""What the registry is asked to change. Pure: from what the log says to the records to write and the answer.
+
+Every function may be called again on a later state of the log: that is how two registries that write at once stay
+consistent (see `store`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from hub.registry import ask, refusals
+from hub.registry.ask import Draft
+from hub.registry.canonical import canonical
+from hub.registry.compatibility import Level
+from hub.registry.entry import Change, Entry, config_change, highest_change, mode_change
+from hub.registry.references import whole
+from hub.registry.schemas import Schemas
+from hub.registry.soundness import is_own, own_problems, parse
+
+MODES = ("READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT")
+READONLY = ("READONLY", "READONLY_OVERRIDE")
+
+
+class Decision(NamedTuple):
+    """Records for the log, in one transaction (none: nothing changes), and what the caller is told."""
+
+    changes: list[Change]
+    answer: Any
+
+
+def known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
+    """What a registration of something that is there already finds. Raises `Refused` (42207): it has another id."""
+    normalize = ask.normalizes(schemas, subject, draft.normalize)
+    found = schemas.same(subject, draft.schema, draft.references, normalize=normalize)
+    if found is not None and draft.id not in (None, found.id):
+        raise refusals.id_taken(found.id, draft.id or 0)
+    return found
+
+
+def register(schemas: Schemas, subject: str, draft: Draft) -> Decision:
+    """A new version, or the id of the same one. Raises `Refused` (409, 42201, 42205, 42207)."""
+    mode = ask.mode(schemas, subject)
+    if mode in READONLY:
+        raise refusals.not_permitted(f"Subject {subject} is in read-only mode")
+    found = known(schemas, subject, draft)
+    if found is not None:
+        return Decision([], {"id": found.id})
+    if (draft.id is not None) != (mode == "IMPORT"):
+        state = "is in import mode: an id is needed" if mode == "IMPORT" else "is not in import mode"
+        raise refusals.not_permitted(f"Subject {subject} {state}")
+    normalize = ask.normalizes(schemas, subject, draft.normalize)
+    check(schemas, subject, draft, lenient=mode == "IMPORT")
+    entry = schemas.next(subject, canonical(draft.schema, normalize=normalize), draft.references)
+    entry = _imported(schemas, entry, draft) if draft.id is not None else entry
+    return Decision([entry.change()], {"id": entry.id})
+
+
+def check(schemas: Schemas, subject: str, draft: Draft, *, lenient: bool = False) -> None:
+    """Raises `Refused`: 42201 for no Avro, or own and not sound; 409 with the paths for not compatible."""
+    node = whole(schemas, draft.schema, draft.references)
+    parse(node)
+    problems = own_problems(subject, node) if is_own(subject) else []
+    if problems:
+        raise refusals.schema_invalid("; ".join(f"{each.message} ({each.fix})" for each in problems[:20]))
+    messages = [] if lenient else ask.incompatibilities(schemas, subject, draft, ask.at_stake(schemas, subject))
+    if messages:
+        raise refusals.incompatible(subject, messages)
+
+
+def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
+    """With the id and version that it had elsewhere. Raises `Refused` (42205) where the id says something else."""
+    assert draft.id is not None
+    wanted = Entry(entry.subject, draft.version or entry.version, draft.id, entry.schema, references=entry.references)
+    there = schemas.version(wanted.subject, wanted.version)
+    if there is not None and there.id != wanted.id:
+        raise refusals.not_permitted(f"Version {wanted.version} of {wanted.subject} has id {there.id}")
+    try:
+        first = schemas.entries_of(draft.id)[0]
+    except KeyError:
+        return wanted
+    if canonical(first.schema) != canonical(wanted.schema) or first.references != wanted.references:
+        raise refusals.not_permitted(f"Overwrite new schema with id {draft.id} is not permitted.")
+    return wanted
+
+
+def delete_subject(schemas: Schemas, subject: str, *, permanent: bool) -> Decision:
+    """Soft: no longer offered. Permanent: the second time, and nothing is left. Answers with the versions."""
+    _writable(schemas, subject)
+    entries, live = schemas.versions(subject, deleted=True), schemas.versions(subject)
+    if not entries:
+        raise refusals.subject_missing(subject)
+    if permanent and live:
+        raise refusals.subject_not_deleted(subject)
+    if not permanent and not live:
+        raise refusals.subject_deleted(subject)
+    chosen = entries if permanent else live
+    for entry in chosen:
+        _unreferenced(schemas, entry)
+    changes = _gone(schemas, chosen) if permanent else [entry.change(deleted=True) for entry in chosen]
+    if not permanent:
+        changes += [config_change(subject, None)] if subject in schemas.configs else []
+        changes += [mode_change(subject, None)] if subject in schemas.modes else []
+    return Decision(changes, [entry.version for entry in chosen])
+
+
+def delete_version(schemas: Schemas, subject: str, version: str, *, permanent: bool) -> Decision:
+    _writable(schemas, subject)
+    entry = ask.one(schemas, subject, version, deleted=True) if version not in ("latest", "-1") else None
+    entry = entry or ask.one(schemas, subject, version)
+    if permanent and not entry.deleted:
+        raise refusals.version_not_deleted(subject, entry.version)
+    if not permanent and entry.deleted:
+        raise refusals.version_deleted(subject, entry.version)
+    _unreferenced(schemas, entry)
+    return Decision(_gone(schemas, [entry]) if permanent else [entry.change(deleted=True)], entry.version)
+
+
+def set_level(schemas: Schemas, subject: str | None, said: dict[str, Any]) -> Decision:
+    """`{"compatibility": …, "normalize": …}`; what is not named stays."""
+    _writable(schemas, subject)
+    new = dict(schemas.configs.get(subject, {}))
+    if "compatibility" in said or "normalize" not in said:
+        new["compatibilityLevel"] = _level(said.get("compatibility")).value
+    if "normalize" in said:
+        if not isinstance(said["normalize"], bool):
+            raise refusals.malformed("normalize is true or false")
+        new["normalize"] = said["normalize"]
+    answer = {("compatibility" if name == "compatibilityLevel" else name): value for name, value in new.items()}
+    return Decision([config_change(subject, new)], answer)
+
+
+def delete_level(schemas: Schemas, subject: str | None) -> Decision:
+    """Answers with what it was."""
+    _writable(schemas, subject)
+    was = schemas.configs.get(subject)
+    if subject and was is None:
+        raise refusals.subject_missing(subject)
+    changes = [config_change(subject, None)] if was else []
+    return Decision(changes, was or {"compatibilityLevel": ask.DEFAULT.value})
+
+
+def set_mode(schemas: Schemas, subject: str | None, mode: object, *, force: bool) -> Decision:
+    """IMPORT needs a subject without schemas, so that no id can clash, unless it is forced."""
+    if not isinstance(mode, str) or mode.upper() not in MODES:
+        raise refusals.mode_invalid()
+    wanted = mode.upper()
+    there = schemas.versions(subject) if subject else schemas.subjects()
+    if wanted == "IMPORT" and there and not force and ask.mode(schemas, subject) != "IMPORT":
+        raise refusals.not_permitted("Cannot import since found existing subjects")
+    return Decision([mode_change(subject, wanted)], {"mode": wanted})
+
+
+def delete_mode(schemas: Schemas, subject: str | None) -> Decision:
+    was = schemas.modes.get(subject)
+    if was is None and subject:
+        raise refusals.subject_missing(subject)
+    return Decision([mode_change(subject, None)] if was else [], {"mode": was or ask.READWRITE})
+
+
+def _level(said: object) -> Level:
+    try:
+        return Level(str(said).upper())
+    except ValueError:
+        raise refusals.level_invalid() from None
+
+
+def _writable(schemas: Schemas, subject: str | None) -> None:
+    if ask.mode(schemas, subject) in READONLY:
+        raise refusals.not_permitted(f"Subject {subject or 'null'} is in read-only mode")
+
+
+def _unreferenced(schemas: Schemas, entry: Entry) -> None:
+    by = sorted({each.id for each in schemas.referrers(entry.subject, entry.version)})
+    if by:
+        raise refusals.referenced(entry.subject, entry.version, by)
+
+
+def _gone(schemas: Schemas, entries: list[Entry]) -> list[Change]:
+    return [*(entry.removal() for entry in entries), highest_change(schemas.highest_id)]

@@ -1,0 +1,85 @@
+"""Whether a schema may be registered at all: valid Avro, and in the hub's own namespace sound by its own lint."""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from typing import Any
+
+import avro.errors
+import avro.schema
+import fastavro
+
+from hub.avro.lint import lint
+from hub.catalogue.events import OPTIONAL, REQUIRED
+from hub.catalogue.fields import ATTRIBUTES, check_fields
+from hub.catalogue.named import named_types
+from hub.catalogue.soundness import is_default
+from hub.catalogue.source import Document
+from hub.errors import Problem
+from hub.registry.refusals import schema_invalid
+
+OWN = ("az.zefer.", "hub.")
+"""Subjects that belong to the hub: named by the record (RecordNameStrategy) in one of these namespaces."""
+_ROOT = frozenset({*REQUIRED, *OPTIONAL, "projects"})
+_FIELD = ATTRIBUTES | {"masked"}
+
+
+def is_own(subject: str) -> bool:
+    return subject.startswith(OWN)
+
+
+def parse(node: Any) -> avro.schema.Schema:
+    """The schema (complete in itself) for Apache's library. Raises `Refused` (42201) where Avro has no such."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a logical type that it does not know is none
+            found = avro.schema.parse(json.dumps(node))
+        fastavro.parse_schema(copy.deepcopy(node), named_schemas={})
+    except RecursionError:
+        raise schema_invalid("nested too deeply") from None
+    except (avro.errors.AvroException, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise schema_invalid(_said(error)) from None
+    except fastavro.schema.SchemaParseException as error:
+        raise schema_invalid(_said(error)) from None
+    except fastavro.schema.UnknownType as error:
+        raise schema_invalid(f"unknown type {error.name}") from None
+    _check_defaults(node)
+    return found
+
+
+def own_problems(subject: str, node: Any) -> list[Problem]:
+    """What the hub's own lint has against it; every problem names its place by a path."""
+    document = Document(subject, node, {})
+    problems = lint(node, subject, document.line, root=_ROOT, field=_FIELD)
+    if not problems and subject.startswith("az.zefer."):
+        check_fields(document, problems)
+    if not problems and f"{node.get('namespace')}.{node['name']}" != subject:
+        problems.append(Problem(subject, 1, "the subject is not the record's full name", "use RecordNameStrategy"))
+    return problems
+
+
+def _check_defaults(node: Any) -> None:
+    """Avro's library in Python takes any default; one that is no value makes readers fail later."""
+    try:
+        names = named_types(node) if isinstance(node, dict) and node.get("type") == "record" else {}
+    except (KeyError, TypeError, AttributeError):
+        return
+    for full, each in names.items():
+        space = full.rpartition(".")[0]
+        for field in each.get("fields", ()):
+            lookup = lambda name, space=space: names.get(name if "." in name or not space else f"{space}.{name}")  # noqa: E731
+            if "default" in field and not _is_default(field, lookup):
+                raise schema_invalid(f"the default of field {full}.{field['name']} is no value of its type")
+
+
+def _is_default(field: dict[str, Any], lookup: Any) -> bool:
+    try:
+        return is_default(field["type"], field["default"], lookup)
+    except (KeyError, TypeError, RecursionError):
+        return True
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]

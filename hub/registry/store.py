@@ -1,0 +1,186 @@
+"""A registry's view of `_schemas`: followed as it grows, written by one registry at a time.
+
+Any number of registries may run. Each follows the log. To write, one opens the transactional producer with the id
+that all share, which ends whatever another has begun and fences it; then it reads to the end of the log, decides on
+what it says, writes and commits. While it is not fenced nobody else has written, so it keeps the producer for the next
+time; once it is, nothing of what it tries is seen, and it opens another and decides again. So no id or version is
+given out twice, and an answer is given only once the writer itself reads what it wrote. A registry of another make must
+not write to the same topic at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import structlog
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from hub.errors import ConfigError, Fatal, Retry
+from hub.kafka.clients import consumer, producer
+from hub.kafka.connection import Connection
+from hub.registry.change import Decision
+from hub.registry.entry import Change
+from hub.registry.log import WRITER
+from hub.registry.refusals import Refused, store_failed, timed_out
+from hub.registry.schemas import TOPIC, Schemas
+
+log = structlog.get_logger(__name__)
+Found = TypeVar("Found")
+PARTITION = TopicPartition(TOPIC, 0)
+FOLLOW_SECONDS = 1.0
+"""Another registry's change shows here after this long at the latest; a question for what is missing asks at once."""
+WRITE_SECONDS = 20.0
+
+
+class Store:
+    """Made by `open_store`. Safe for threads."""
+
+    def __init__(self, connection: Connection, reader: KafkaConsumer) -> None:
+        self._connection, self._reader = connection, reader
+        self._schemas = Schemas()
+        self._reading, self._knowing, self._writing = threading.Lock(), threading.RLock(), threading.Lock()
+        self._stop = threading.Event()
+        self._writer: tuple[contextlib.ExitStack, KafkaProducer] | None = None
+        self.failed: str | None = None
+
+    def ask(self, question: Callable[[Schemas], Found]) -> Found:
+        """The answer of a pure function. What is refused as missing is asked once more at the end of the log: another
+        registry may have written it a moment ago."""
+        try:
+            return self._know(question)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+        try:
+            self.catch_up()
+        except KafkaError as error:
+            log.warning("answered without the broker", why=type(error).__name__)
+        return self._know(question)
+
+    def change(self, decide: Callable[[Schemas], Decision]) -> Any:
+        """Write what `decide` says, and return its answer once it is written and read. Raises `Refused`."""
+        decision = self.ask(decide)
+        if not decision.changes:
+            return decision.answer
+        with self._writing:
+            return self._write(decide)
+
+    def catch_up(self) -> None:
+        """Read to the end that the log has now."""
+        with self._reading:
+            end = self._reader.end_offsets([PARTITION])[PARTITION]
+            while self._reader.position(PARTITION) < end:
+                self._take()
+
+    def follow(self) -> None:
+        """Take in what others write, until `close`."""
+        while not self._stop.wait(FOLLOW_SECONDS):
+            try:
+                self.catch_up()
+            except KafkaError as error:
+                log.warning("the log of schemas cannot be read now", why=type(error).__name__)
+            except Fatal as error:
+                self.failed = str(error)
+                return
+
+    def close(self) -> None:
+        self._stop.set()
+        with self._writing:
+            self._drop()
+
+    def _know(self, question: Callable[[Schemas], Found]) -> Found:
+        if self.failed:
+            raise store_failed(self.failed)
+        with self._knowing:
+            return question(self._schemas)
+
+    def _take(self) -> None:
+        records = [each for batch in self._reader.poll(timeout_ms=200).values() for each in batch]
+        with self._knowing:
+            for each in records:
+                try:
+                    self._schemas.apply(each.key, each.value)
+                except ValueError as error:
+                    raise Fatal(f"{TOPIC}/0/{each.offset} is no record of a schema registry: {error}") from error
+
+    def _write(self, decide: Callable[[Schemas], Decision]) -> Any:
+        deadline = time.monotonic() + WRITE_SECONDS
+        while True:
+            try:
+                return self._write_once(decide, deadline)
+            except (KafkaError, ConfigError) as error:  # fenced by another registry, or the broker is away
+                self._drop()
+                if time.monotonic() > deadline:
+                    raise store_failed(type(error).__name__) from error
+                self._stop.wait(random.uniform(0.02, 0.3))
+
+    def _write_once(self, decide: Callable[[Schemas], Decision], deadline: float) -> Any:
+        writer = self._opened()
+        self.catch_up()  # nothing of another registry can come between this and the commit
+        decision = self._know(decide)
+        if decision.changes:
+            self._wait(_commit(writer, decision.changes), deadline)
+        return decision.answer
+
+    def _opened(self) -> KafkaProducer:
+        if self._writer is None:
+            with contextlib.ExitStack() as opening:
+                writer = opening.enter_context(producer(self._connection, transactional_id=WRITER))
+                writer.init_transactions()
+                self._writer = opening.pop_all(), writer
+        return self._writer[1]
+
+    def _drop(self) -> None:
+        if self._writer is not None:
+            (opened, _), self._writer = self._writer, None
+            end = KafkaError("ended")  # as a failure: nothing is left to be flushed, and a broker away must hold nobody
+            with contextlib.suppress(KafkaError):
+                opened.__exit__(KafkaError, end, None)
+
+    def _wait(self, offset: int, deadline: float) -> None:
+        """A commit is answered before its markers are written: read until it shows."""
+        while True:
+            self.catch_up()
+            with self._reading:
+                if self._reader.position(PARTITION) > offset:
+                    return
+            if time.monotonic() > deadline:
+                raise timed_out(f"what was written does not show in {TOPIC}")
+            self._stop.wait(0.01)
+
+
+def _commit(writer: KafkaProducer, changes: list[Change]) -> int:
+    """The offset of the last record."""
+    writer.begin_transaction()
+    sent = [writer.send(TOPIC, key=key, value=value, partition=0) for key, value in changes]
+    offsets = [each.get(timeout=WRITE_SECONDS).offset for each in sent]
+    writer.commit_transaction()
+    return int(max(offsets))
+
+
+@contextlib.contextmanager
+def open_store(connection: Connection) -> Iterator[Store]:
+    """A store that has read the whole log and follows it. Raises `ConfigError` where broker or topic are missing."""
+    with consumer(connection) as reader:
+        if TOPIC not in reader.topics():
+            raise ConfigError(f"the broker has no topic {TOPIC}: `hub topics apply` makes it")
+        reader.assign([PARTITION])
+        reader.seek_to_beginning(PARTITION)
+        store = Store(connection, reader)
+        try:
+            store.catch_up()
+        except KafkaError as error:
+            raise Retry(f"the log of schemas cannot be read: {error}") from error
+        thread = threading.Thread(target=store.follow, name="follow-schemas", daemon=True)
+        thread.start()
+        try:
+            yield store
+        finally:
+            store.close()
+            thread.join(10)

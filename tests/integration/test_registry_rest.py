@@ -1,0 +1,323 @@
+"""The registry's REST interface, as Confluent's: paths, answers, codes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from registry_server import Registry, sent, serving
+
+from hub.kafka.connection import Connection
+
+A = {"type": "record", "name": "A", "namespace": "t", "fields": [{"name": "x", "type": "int"}]}
+WIDER = {**A, "fields": [{"name": "x", "type": "long"}]}
+OTHER = {**A, "fields": [{"name": "x", "type": "string"}]}
+MORE = {**A, "fields": [*A["fields"], {"name": "y", "type": "int", "default": 0}]}  # type: ignore[misc]
+Name = Callable[[str], str]
+
+
+def unlike(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """The same shape under a name of this test's own."""
+    return {**schema, "name": "".join(c if c.isascii() and c.isalnum() else "_" for c in f"S{name}")}
+
+
+def test_a_schema_registered_is_found_in_every_way(registry: Registry, name: Name) -> None:
+    subject = name("found")
+    schema = unlike(A, subject)
+    id = registry.register(subject, schema)
+    text = registry.get(f"/schemas/ids/{id}")["schema"]
+    assert json.loads(text) == schema
+    assert subject in registry.get("/subjects")
+    assert registry.get("/subjects", subjectPrefix=subject) == [subject]
+    assert registry.get(f"/subjects/{subject}/versions") == [1]
+    told = {"subject": subject, "version": 1, "id": id, "schema": text}
+    for version in ("1", "latest", "-1"):
+        assert registry.get(f"/subjects/{subject}/versions/{version}") == told
+        assert registry.get(f"/subjects/{subject}/versions/{version}/schema") == schema
+    assert registry.ask("POST", f"/subjects/{subject}", sent(schema)).body == told
+    assert registry.get(f"/schemas/ids/{id}/schema") == schema
+    assert registry.get(f"/schemas/ids/{id}/subjects") == [subject]
+    assert registry.get(f"/schemas/ids/{id}/versions") == [{"subject": subject, "version": 1}]
+    assert registry.get("/schemas", subjectPrefix=subject) == [told]
+    assert registry.get("/schemas/types") == ["AVRO"]
+    assert registry.get(f"/schemas/ids/{id}", fetchMaxId="true")["maxId"] >= id
+    assert registry.ask("GET", "/").type == "application/vnd.schemaregistry.v1+json"
+
+
+def test_the_same_text_has_one_id_whatever_the_subject_and_the_white_space(registry: Registry, name: Name) -> None:
+    one, two = name("same"), name("same")
+    schema = unlike(A, one)
+    id = registry.register(one, json.dumps(schema, indent=4))
+    assert registry.register(one, schema) == id
+    assert registry.register(two, {**schema, "namespace": "", "name": f"t.{schema['name']}"}) == id
+    assert registry.get(f"/schemas/ids/{id}/subjects") == sorted([one, two])
+    assert registry.get(f"/subjects/{one}/versions") == [1]
+    assert registry.register(one, unlike(WIDER, one)) > id
+
+
+def test_normalize_makes_the_order_of_attributes_nothing(registry: Registry, name: Name) -> None:
+    subject = name("normal")
+    first, second = ({**unlike(A, subject), **extra} for extra in ({"p": 1, "q": 2}, {"q": 2, "p": 1}))
+    id = registry.register(subject, first, normalize=True)
+    assert registry.register(subject, second, normalize=True) == id
+    assert registry.ask("POST", f"/subjects/{subject}", sent(second), normalize=True).body["id"] == id
+    assert registry.refused("POST", f"/subjects/{subject}", sent(second)) == (404, 40403)
+    assert registry.register(subject, second) != id
+    other = name("normal")
+    assert registry.ask("PUT", f"/config/{other}", {"normalize": True}).body == {"normalize": True}
+    assert registry.register(other, second) == id
+
+
+def test_an_incompatible_schema_is_refused_with_its_path(registry: Registry, name: Name) -> None:
+    subject = name("refused")
+    registry.register(subject, unlike(A, subject))
+    found = registry.ask("POST", f"/subjects/{subject}/versions", sent(unlike(OTHER, subject)))
+    assert (found.status, found.body["error_code"]) == (409, 409)
+    assert "TYPE_MISMATCH" in found.body["message"] and "'/fields/0/type'" in found.body["message"]
+    missing = {**unlike(A, subject), "fields": [*A["fields"], {"name": "y", "type": "int"}]}  # type: ignore[misc]
+    found = registry.ask("POST", f"/subjects/{subject}/versions", sent(missing))
+    assert "READER_FIELD_MISSING_DEFAULT_VALUE" in found.body["message"] and "'/fields/1'" in found.body["message"]
+    assert registry.get(f"/subjects/{subject}/versions") == [1]
+
+
+@pytest.mark.parametrize(
+    ("level", "allowed"),
+    [
+        ("NONE", {"other", "wider", "narrower"}),
+        ("BACKWARD", {"wider", "more"}),
+        ("FORWARD", {"narrower", "more"}),
+        ("FULL", {"more"}),
+        ("BACKWARD_TRANSITIVE", {"wider", "more"}),
+        ("FORWARD_TRANSITIVE", {"narrower", "more"}),
+        ("FULL_TRANSITIVE", {"more"}),
+    ],
+)
+def test_every_level_allows_what_it_says(registry: Registry, name: Name, level: str, allowed: set[str]) -> None:
+    changes = {"other": (A, OTHER), "wider": (A, WIDER), "narrower": (WIDER, A), "more": (A, MORE)}
+    for what, (old, new) in changes.items():
+        subject = name("level")
+        registry.register(subject, unlike(old, subject))
+        assert registry.ask("PUT", f"/config/{subject}", {"compatibility": level}).body == {"compatibility": level}
+        path = f"/compatibility/subjects/{subject}/versions"
+        answers = [registry.ask("POST", p, sent(unlike(new, subject))).body for p in (path, f"{path}/latest")]
+        expected = {"is_compatible": what in allowed or level == "NONE"}
+        assert answers == [expected, expected], (what, level)
+
+
+def test_transitive_levels_look_at_all_versions(registry: Registry, name: Name) -> None:
+    subject = name("transitive")
+    without = {**unlike(A, subject), "fields": []}
+    registry.register(subject, unlike(A, subject))
+    registry.register(subject, without)
+    assert registry.register(subject, unlike(MORE, subject) | {"fields": [MORE["fields"][1]]}) > 0
+    again = sent({**unlike(A, subject), "fields": [{"name": "x", "type": "string", "default": ""}]})
+    path = f"/compatibility/subjects/{subject}/versions"
+    assert registry.ask("POST", path, again).body == {"is_compatible": True}
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "BACKWARD_TRANSITIVE"})
+    found = registry.ask("POST", path, again, verbose=True).body
+    assert found["is_compatible"] is False and "{oldSchemaVersion: 1}" in found["messages"]
+    assert registry.ask("POST", f"{path}/2", again, verbose=True).body == {"is_compatible": True, "messages": []}
+
+
+def test_levels_are_inherited_and_taken_back(registry: Registry, name: Name) -> None:
+    subject = name("config")
+    registry.register(subject, unlike(A, subject))
+    assert registry.get("/config") == {"compatibilityLevel": "BACKWARD"}
+    assert registry.refused("GET", f"/config/{subject}") == (404, 40408)
+    assert registry.get(f"/config/{subject}", defaultToGlobal=True) == {"compatibilityLevel": "BACKWARD"}
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "full"})
+    assert registry.get(f"/config/{subject}") == {"compatibilityLevel": "FULL"}
+    assert registry.ask("DELETE", f"/config/{subject}").body == {"compatibilityLevel": "FULL"}
+    assert registry.refused("GET", f"/config/{subject}") == (404, 40408)
+    assert registry.refused("PUT", f"/config/{subject}", {"compatibility": "SOME"}) == (422, 42203)
+
+
+def test_references_are_resolved_and_protected(registry: Registry, name: Name) -> None:
+    inner, outer = name("inner"), name("outer")
+    used = unlike(A, inner)
+    user = {"type": "record", "name": "User", "namespace": "t", "fields": [{"name": "a", "type": f"t.{used['name']}"}]}
+    user = unlike(user, outer)
+    registry.register(inner, used)
+    reference = {"name": f"t.{used['name']}", "subject": inner, "version": 1}
+    assert registry.refused("POST", f"/subjects/{outer}/versions", sent(user)) == (422, 42201)
+    lost = sent(user, references=[{**reference, "version": 7}])
+    assert registry.refused("POST", f"/subjects/{outer}/versions", lost) == (422, 42201)
+    body = sent(user, references=[reference])
+    id = registry.ask("POST", f"/subjects/{outer}/versions", body).body["id"]
+    assert registry.get(f"/schemas/ids/{id}")["references"] == [reference]
+    assert registry.ask("POST", f"/subjects/{outer}", body).body["references"] == [reference]
+    assert registry.refused("POST", f"/subjects/{outer}", sent(user)) == (422, 42201)
+    assert registry.get(f"/subjects/{inner}/versions/1/referencedby") == [id]
+    assert json.loads(registry.get(f"/schemas/ids/{id}", format="resolved")["schema"])["fields"][0]["type"] == {
+        k: v for k, v in used.items() if k != "namespace"
+    }
+    changed = {**user, "fields": [{"name": "a", "type": "string"}]}
+    assert registry.refused("POST", f"/subjects/{outer}/versions", sent(changed))[0] == 409
+    assert registry.refused("DELETE", f"/subjects/{inner}/versions/1") == (422, 42206)
+    assert registry.refused("DELETE", f"/subjects/{inner}") == (422, 42206)
+    assert registry.ask("DELETE", f"/subjects/{outer}").body == [1]
+    assert registry.ask("DELETE", f"/subjects/{inner}").body == [1]
+
+
+def test_deleted_softly_then_for_good(registry: Registry, name: Name) -> None:
+    subject = name("deleted")
+    first = registry.register(subject, unlike(A, subject))
+    second = registry.register(subject, unlike(WIDER, subject))
+    path = f"/subjects/{subject}"
+    assert registry.refused("DELETE", f"{path}/versions/1", permanent=True) == (404, 40407)
+    assert registry.refused("DELETE", path, permanent=True) == (404, 40405)
+    assert registry.ask("DELETE", f"{path}/versions/1").body == 1
+    assert registry.refused("DELETE", f"{path}/versions/1") == (404, 40406)
+    assert registry.refused("GET", f"{path}/versions/1") == (404, 40402)
+    assert registry.get(f"{path}/versions/1", deleted=True)["id"] == first
+    assert registry.get(f"{path}/versions") == [2]
+    assert registry.get(f"{path}/versions", deleted=True) == [1, 2]
+    assert registry.get(f"{path}/versions", deletedOnly=True) == [1]
+    assert registry.get(f"/schemas/ids/{first}")["schema"]
+    assert registry.ask("DELETE", path).body == [2]
+    assert registry.refused("DELETE", path) == (404, 40404)
+    assert registry.refused("GET", f"{path}/versions") == (404, 40401)
+    assert subject not in registry.get("/subjects")
+    assert subject in registry.get("/subjects", deleted=True) and subject in registry.get("/subjects", deletedOnly=True)
+    assert registry.refused("POST", path, sent(unlike(A, subject))) == (404, 40403)
+    assert registry.ask("POST", path, sent(unlike(A, subject)), deleted=True).body["id"] == first
+    assert registry.ask("DELETE", path, permanent=True).body == [1, 2]
+    assert registry.refused("GET", f"{path}/versions", deleted=True) == (404, 40401)
+    assert registry.refused("GET", f"/schemas/ids/{second}") == (404, 40403)
+    assert registry.register(subject, unlike(A, subject)) > second
+
+
+def test_a_deleted_schema_registered_again_keeps_its_id(registry: Registry, name: Name) -> None:
+    subject = name("again")
+    id = registry.register(subject, unlike(A, subject))
+    registry.ask("DELETE", f"/subjects/{subject}")
+    assert registry.register(subject, unlike(A, subject)) == id
+    assert registry.get(f"/subjects/{subject}/versions") == [2]
+
+
+def test_modes(registry: Registry, name: Name) -> None:
+    subject = name("mode")
+    schema = unlike(A, subject)
+    assert registry.get("/mode") == {"mode": "READWRITE"}
+    assert registry.refused("GET", f"/mode/{subject}") == (404, 40409)
+    assert registry.get(f"/mode/{subject}", defaultToGlobal=True) == {"mode": "READWRITE"}
+    assert registry.refused("PUT", f"/mode/{subject}", {"mode": "SOME"}) == (422, 42204)
+    versions = f"/subjects/{subject}/versions"
+    assert registry.refused("POST", versions, sent(schema, id=70_001)) == (422, 42205)
+    assert registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"}).body == {"mode": "IMPORT"}
+    assert registry.refused("POST", versions, sent(schema)) == (422, 42205)
+    assert registry.ask("POST", versions, sent(schema, id=70_001, version=3)).body == {"id": 70_001}
+    assert registry.ask("POST", versions, sent(schema, id=70_001)).body == {"id": 70_001}
+    assert registry.refused("POST", versions, sent(schema, id=70_002)) == (422, 42207)
+    assert registry.refused("POST", versions, sent(unlike(OTHER, subject), id=70_001)) == (422, 42205)
+    assert registry.get(versions) == [3]
+    registry.ask("PUT", f"/mode/{subject}", {"mode": "READONLY"})
+    assert registry.refused("POST", versions, sent(unlike(WIDER, subject))) == (422, 42205)
+    assert registry.refused("DELETE", f"/subjects/{subject}") == (422, 42205)
+    assert registry.ask("DELETE", f"/mode/{subject}").body == {"mode": "READONLY"}
+    assert registry.refused("PUT", f"/mode/{subject}", {"mode": "IMPORT"}) == (422, 42205)
+    assert registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"}, force=True).body == {"mode": "IMPORT"}
+    registry.ask("DELETE", f"/mode/{subject}")
+    assert registry.register(name("after"), unlike(A, name("after"))) > 70_001
+
+
+@pytest.mark.parametrize(
+    ("schema", "code"),
+    [
+        ("", (422, 42201)),
+        ("{", (422, 42201)),
+        ('"sring"', (422, 42201)),
+        ('{"type":"record","name":"X"}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"a","type":"int","default":"no"}]}', (422, 42201)),
+        ('{"type":"enum","name":"X","symbols":["A","A"]}', (422, 42201)),
+        ("[" * 50_000 + "]" * 50_000, (422, 42201)),
+        (5, (422, 42201)),
+    ],
+)
+def test_what_is_no_avro_is_42201(registry: Registry, name: Name, schema: Any, code: tuple[int, int]) -> None:
+    subject = name("bad")
+    body = {"schema": schema}
+    assert registry.refused("POST", f"/subjects/{subject}/versions", body) == code
+    assert registry.refused("POST", f"/compatibility/subjects/{subject}/versions", body) == code
+
+
+def test_other_languages_and_contexts_are_refused(registry: Registry, name: Name) -> None:
+    body = {"schema": "{}", "schemaType": "JSON"}
+    assert registry.refused("POST", f"/subjects/{name('json')}/versions", body) == (422, 42201)
+    assert registry.refused("POST", "/subjects/:.other:a/versions", sent(A)) == (422, 42208)
+
+
+@pytest.mark.parametrize("version", ["0", "-2", "x", "1e3", "2147483648", "٣"])
+def test_no_version_is_42202(registry: Registry, name: Name, version: str) -> None:
+    subject = name("v")
+    registry.register(subject, unlike(A, subject))
+    assert registry.refused("GET", f"/subjects/{subject}/versions/{quote(version)}") == (422, 42202)
+    assert registry.refused("DELETE", f"/subjects/{subject}/versions/{quote(version)}") == (422, 42202)
+
+
+def test_what_is_not_there_has_its_code(registry: Registry, name: Name) -> None:
+    nobody = name("nobody")
+    for method, path in (("GET", "/versions"), ("GET", "/versions/1"), ("GET", "/versions/latest"), ("DELETE", "")):
+        assert registry.refused(method, f"/subjects/{nobody}{path}") == (404, 40401)
+    assert registry.refused("POST", f"/subjects/{nobody}", sent(A)) == (404, 40401)
+    assert registry.refused("GET", "/schemas/ids/999999") == (404, 40403)
+    assert registry.refused("GET", "/schemas/ids/999999/subjects") == (404, 40403)
+    assert registry.refused("GET", "/schemas/ids/x") == (404, 404)
+    assert registry.refused("GET", "/nowhere") == (404, 404)
+    assert registry.refused("PATCH", "/subjects") == (405, 405)
+    registry.register(nobody, unlike(A, nobody))
+    assert registry.refused("GET", f"/subjects/{nobody}/versions/9") == (404, 40402)
+    assert registry.refused("POST", f"/compatibility/subjects/{nobody}/versions/9", sent(A)) == (404, 40402)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"schema": {}}', b"\xff", b"[" * 100_000])
+def test_a_body_that_is_none_is_the_callers_fault(registry: Registry, name: Name, body: bytes) -> None:
+    status, code = registry.refused("POST", f"/subjects/{name('body')}/versions", body)
+    assert (status, code) in ((400, 400), (422, 42201))
+
+
+def test_bodies_have_a_limit_and_a_type(registry: Registry, name: Name) -> None:
+    assert registry.refused("POST", f"/subjects/{name('big')}", b" " * ((1 << 20) + 1)) == (413, 413)
+
+
+def test_a_subject_may_hold_anything_printable(registry: Registry, name: Name) -> None:
+    subject = name("ünvan/a b%2F?")
+    id = registry.register(subject, unlike(A, subject))
+    assert registry.get(f"/subjects/{quote(subject, safe='')}/versions/latest")["subject"] == subject
+    assert subject in registry.get(f"/schemas/ids/{id}/subjects")
+
+
+def test_two_registries_at_once_give_no_id_twice_and_see_one_another(
+    registry: Registry, registry_broker: Connection, name: Name
+) -> None:
+    ids: dict[str, int] = {}
+    with serving(registry_broker) as url:
+        both = (registry, Registry(url))
+
+        def run(at: Registry, subject: str) -> None:
+            for index in range(4):
+                each = f"{subject}-{index}"
+                ids[each] = at.register(each, unlike(A, each))
+
+        threads = [threading.Thread(target=run, args=(at, name("race"))) for at in both]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(set(ids.values())) == len(ids) == 8
+        for subject, id in ids.items():
+            assert [at.get(f"/subjects/{subject}/versions/1")["id"] for at in both] == [id, id]
+
+
+def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broker: Connection, name: Name) -> None:
+    subject = name("rebuilt")
+    registry.register(subject, unlike(A, subject))
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "FULL"})
+    paths = ("/schemas", "/subjects", f"/config/{subject}", "/mode")
+    with serving(registry_broker) as url:
+        other = Registry(url)
+        assert [other.get(path) for path in paths] == [registry.get(path) for path in paths]

@@ -1,0 +1,135 @@
+"""Who may do what: deny by default, the owner of a type registers it, what is the hub's own is linted."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from registry_server import Registry, sent, serving
+
+from hub import registry as schema_registry
+from hub.catalogue import load
+from hub.kafka.connection import Connection
+
+TYPE = "az.zefer.veteran.VeteranStatusGranted"
+OWNER = load().types[TYPE].owner
+OTHER = "mod"
+SCHEMA = load().types[TYPE].schema
+Name = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def closed(registry_broker: Connection) -> Iterator[str]:
+    schema_registry.register(registry_broker, load().schemas())
+    with serving(registry_broker, "closed", frozenset({"meis"})) as url:
+        yield url
+
+
+def changed(**change: Any) -> dict[str, Any]:
+    """The type with one field more."""
+    schema = copy.deepcopy(SCHEMA)
+    field = {"name": "note", "type": ["null", "string"], "default": None, "doc": "A note.", "classification": "open"}
+    schema["fields"].append({k: v for k, v in (field | change).items() if v != "left out"})
+    return schema
+
+
+def test_nobody_reads_a_closed_registry(closed: str) -> None:
+    for method, path in (("GET", "/subjects"), ("GET", "/schemas/ids/1"), ("PUT", "/config"), ("DELETE", "/mode")):
+        assert Registry(closed).refused(method, path, {} if method == "PUT" else None) == (401, 40101)
+    assert Registry(closed).get("/") == {}
+    assert TYPE in Registry(closed, OTHER).get("/subjects")
+
+
+def test_what_is_there_already_is_answered_to_every_agency(closed: str) -> None:
+    id = Registry(closed, OTHER).get(f"/subjects/{TYPE}/versions/latest")["id"]
+    assert Registry(closed, OTHER).register(TYPE, SCHEMA) == id
+
+
+def test_only_the_owner_registers_a_new_version(closed: str, registry_broker: Connection) -> None:
+    path = f"/subjects/{TYPE}/versions"
+    found = Registry(closed, OTHER).ask("POST", path, sent(changed()))
+    assert (found.status, found.body["error_code"]) == (403, 40301)
+    assert "auto.register.schemas=false" in found.body["message"]
+    assert Registry(closed).refused("POST", path, sent(changed())) == (401, 40101)
+    assert Registry(closed, OTHER).get(path) == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"doc": "left out"}, "has no doc"),
+        ({"classification": "left out"}, "no classification"),
+        ({"classification": "secret"}, "unknown classification"),
+        ({"type": {"type": "array", "items": "null"}, "default": []}, "takes no bytes"),
+        ({"type": ["null", "VeteranStatusGranted"]}, "contains itself"),
+        ({"name": "Note"}, "lower_snake_case"),
+    ],
+)
+def test_what_is_the_hubs_own_is_linted(closed: str, change: dict[str, Any], said: str) -> None:
+    found = Registry(closed, OWNER).ask("POST", f"/subjects/{TYPE}/versions", sent(changed(**change)))
+    assert (found.status, found.body["error_code"]) == (422, 42201)
+    assert said in found.body["message"]
+
+
+def test_own_subjects_stay_readable_and_need_their_records_name(closed: str) -> None:
+    less = {**SCHEMA, "fields": SCHEMA["fields"][1:]}
+    more = changed(type="string", default="left out")
+    owner = Registry(closed, OWNER)
+    assert owner.get(f"/config/{TYPE}", defaultToGlobal=True) == {"compatibilityLevel": "BACKWARD_TRANSITIVE"}
+    assert owner.refused("POST", f"/subjects/{TYPE}/versions", sent(more)) == (409, 409)
+    assert owner.ask("POST", f"/compatibility/subjects/{TYPE}/versions", sent(less)).body == {"is_compatible": True}
+    renamed = {**SCHEMA, "name": "Other"}
+    assert owner.refused("POST", f"/subjects/{TYPE}/versions", sent(renamed)) == (422, 42201)
+
+
+def test_a_closed_registry_takes_nothing_that_is_not_the_hubs(closed: str, name: Name) -> None:
+    path = f"/subjects/{name('in.mod-value')}/versions"
+    found = Registry(closed, OWNER).ask("POST", path, sent(changed()))
+    assert (found.status, found.body["error_code"]) == (403, 40301)
+    assert "RecordNameStrategy" in found.body["message"]
+
+
+def test_only_operators_administer(closed: str, name: Name) -> None:
+    for method, path, body in (
+        ("DELETE", f"/subjects/{TYPE}", None),
+        ("DELETE", f"/subjects/{TYPE}/versions/1", None),
+        ("PUT", f"/config/{TYPE}", {"compatibility": "NONE"}),
+        ("PUT", "/config", {"compatibility": "NONE"}),
+        ("DELETE", f"/config/{TYPE}", None),
+        ("PUT", "/mode", {"mode": "READONLY"}),
+        ("PUT", f"/mode/{TYPE}", {"mode": "READONLY"}),
+        ("DELETE", f"/mode/{TYPE}", None),
+    ):
+        assert Registry(closed, OWNER).refused(method, path, body) == (403, 40301), path
+    operator = Registry(closed, "meis")
+    assert operator.ask("PUT", f"/config/{TYPE}", {"compatibility": "FULL"}).status == 200
+    assert operator.ask("DELETE", f"/config/{TYPE}").status == 200
+
+
+def test_in_an_open_registry_too_the_hubs_own_is_its_owners(registry: Registry, closed: str) -> None:
+    path = f"/subjects/{TYPE}/versions"
+    assert registry.refused("POST", path, sent(changed())) == (401, 40101)
+    assert Registry(registry.url, OTHER).refused("POST", path, sent(changed())) == (403, 40301)
+    assert registry.refused("DELETE", f"/subjects/{TYPE}") == (401, 40101)
+
+
+def test_a_wrong_proof_is_no_proof(registry: Registry) -> None:
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(f"{registry.url}/subjects", headers={"authorization": "Basic bW9kOndyb25n"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert refused.value.code == 401 and json.load(refused.value)["error_code"] == 40101
+
+
+def test_the_owner_registers_the_next_version(closed: str) -> None:
+    owner = Registry(closed, OWNER)
+    id = owner.register(TYPE, changed())
+    assert owner.get(f"/subjects/{TYPE}/versions/latest")["id"] == id
+    operator = Registry(closed, "meis")
+    assert operator.ask("DELETE", f"/subjects/{TYPE}/versions/2").body == 2
+    assert operator.ask("DELETE", f"/subjects/{TYPE}/versions/2", permanent=True).body == 2

@@ -1,0 +1,91 @@
+"""What the hub itself asks of the place where schemas are kept: the same from the topic and from another registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from registry_server import Registry, serving
+
+from hub import registry as schema_registry
+from hub.catalogue import load
+from hub.errors import ConfigError, Retry
+from hub.kafka.connection import Connection
+from hub.registry.external import External
+
+Name = Callable[[str], str]
+HUB = frozenset({"hub"})
+
+
+@pytest.fixture(scope="module")
+def closed(registry_broker: Connection) -> Iterator[str]:
+    """A closed registry whose operator is the hub."""
+    with serving(registry_broker, "closed", HUB) as url:
+        yield url
+
+
+@pytest.fixture(params=["topic", "another registry"])
+def place(request: pytest.FixtureRequest, registry_broker: Connection, closed: str) -> Connection:
+    if request.param == "topic":
+        return registry_broker
+    return replace(registry_broker, schema_registry=closed, schema_registry_auth="hub:hub")
+
+
+def fixed(name: str, size: int) -> str:
+    return json.dumps({"type": "fixed", "name": "".join(c if c.isalnum() else "_" for c in f"F{name}"), "size": size})
+
+
+def test_what_is_registered_is_read(place: Connection, name: Name) -> None:
+    one, two = name("x.one"), name("x.two")
+    pairs = [(one, fixed(one, 1)), (two, fixed(two, 2))]
+    found = schema_registry.register(place, pairs)
+    assert found.id_of(two) == found.id_of(one) + 1
+    again = schema_registry.register(place, reversed(pairs))
+    for subject, text in pairs:
+        assert again.id_of(subject, text) == found.id_of(subject)
+        assert again.by_id(again.id_of(subject)) == (subject, 1, found.latest(subject).schema)  # type: ignore[union-attr]
+        assert [entry.version for entry in again.versions(subject)] == [1]
+
+
+def test_what_is_deleted_is_found_by_its_id_alone(
+    place: Connection, registry_broker: Connection, closed: str, name: Name
+) -> None:
+    subject = name("x.gone")
+    id = schema_registry.register(place, [(subject, fixed(subject, 1))]).id_of(subject)
+    assert Registry(closed, "hub").ask("DELETE", f"/subjects/{subject}").body == [1]
+    found = schema_registry.read(place)
+    assert subject not in found.subjects() and found.by_id(id).subject == subject
+    with pytest.raises(KeyError):
+        found.id_of(subject)
+
+
+def test_the_whole_catalogue_can_be_kept_there(place: Connection) -> None:
+    pairs = list(load().schemas())
+    found = schema_registry.register(place, pairs)
+    assert all(found.id_of(subject, text) == found.id_of(subject) for subject, text in pairs)
+    assert found.subjects() == schema_registry.read(place).subjects()
+
+
+def test_both_places_say_the_same(registry_broker: Connection, closed: str) -> None:
+    own, other = schema_registry.read(registry_broker), External(closed, "hub:hub").read()
+    assert own.subjects() == other.subjects()
+    assert [own.versions(s, deleted=True) for s in own.subjects()] == [
+        other.versions(s, deleted=True) for s in other.subjects()
+    ]
+
+
+def test_a_registry_that_refuses_or_is_away_says_so_without_the_secret(
+    closed: str, name: Name, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="HUB_SCHEMA_REGISTRY_AUTH") as refused:
+        External(closed, "hub:wrong-secret").read()
+    assert "wrong-secret" not in str(refused.value)
+    with pytest.raises(ConfigError, match="42201"):
+        External(closed, "hub:hub").register([("az.zefer.veteran.Nothing", '"int"')])
+    with pytest.raises(ConfigError, match="http"):
+        External("localhost:8081")
+    monkeypatch.setattr("hub.registry.external.ATTEMPTS", 1)
+    with pytest.raises(Retry, match="does not answer"):
+        External("http://127.0.0.1:9").read()

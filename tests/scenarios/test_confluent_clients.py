@@ -1,0 +1,193 @@
+"""Confluent's own serializers against the registry, unmodified: what a Kafka shop has already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.schema_registry import (
+    Schema,
+    SchemaReference,
+    SchemaRegistryClient,
+    record_subject_name_strategy,
+)
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from confluent_kafka.serialization import MessageField, SerializationContext, SerializationError
+from outside import PATIENCE, Outside, fin, unique
+from registry_server import Registry, serving
+from world import catalogue, sample
+
+TYPE = "az.zefer.veteran.VeteranStatusGranted"
+PUBLISHER = "mod"
+Name = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def closed(hub_on_embedded: Outside) -> Iterator[str]:
+    """The registry of a hub, as production runs it."""
+    with serving(hub_on_embedded.hub.connection, "closed") as url:
+        yield url
+
+
+def client(url: str, agency: str | None = None) -> SchemaRegistryClient:
+    return SchemaRegistryClient({"url": url, **({"basic.auth.user.info": f"{agency}:{agency}"} if agency else {})})
+
+
+def serializer(of: SchemaRegistryClient, schema: str, **more: Any) -> AvroSerializer:
+    settings = {"auto.register.schemas": False, "subject.name.strategy": record_subject_name_strategy, **more}
+    return AvroSerializer(of, schema, conf=settings)
+
+
+def on(topic: str) -> SerializationContext:
+    return SerializationContext(topic, MessageField.VALUE)
+
+
+def body(**given: Any) -> dict[str, Any]:
+    """A valid body as a program has it: dates are dates."""
+    days = {"birth_date", "document_date", "effective_from", "valid_until"}
+    raw = sample(TYPE, **given)
+    return {k: date.fromordinal(v + 719163) if k in days and isinstance(v, int) else v for k, v in raw.items()}
+
+
+def test_an_event_so_published_reaches_the_entitled_agencies_with_their_fields(
+    hub_on_embedded: Outside, closed: str
+) -> None:
+    schemas = client(closed, PUBLISHER)
+    text = schemas.get_latest_version(TYPE).schema.schema_str
+    assert text is not None
+    who, data = fin(), body()
+    data["fin"] = who
+    topic, event_id = f"in.{PUBLISHER}", unique("confluent")
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": event_id,
+        "ce_source": f"urn:az:agency:{PUBLISHER}",
+        "ce_type": TYPE,
+        "ce_time": "2026-11-20T09:00:00Z",
+        "content-type": "application/avro",
+    }
+    producer = Producer({"bootstrap.servers": hub_on_embedded.bootstrap, "acks": "all", "log_level": 0})
+    producer.produce(topic, serializer(schemas, text)(data, on(topic)), headers=headers)
+    assert producer.flush(PATIENCE) == 0
+    entitled = {
+        e.agency: e
+        for e in catalogue().entitlements[TYPE]
+        if all(data[field] in values for field, values in e.when.items())
+    }
+    received = hub_on_embedded.until(lambda: _received(hub_on_embedded, event_id, set(entitled)))
+    assert entitled
+    for message in received:
+        agency = message.topic().removeprefix("out.")
+        seen = AvroDeserializer(client(closed, agency))(message.value(), on(message.topic()))
+        mask = entitled[agency].mask
+        assert isinstance(seen, dict) and set(seen) == mask.clear | mask.masked
+        assert {n: seen[n] for n in mask.clear} == {n: data[n] for n in mask.clear}
+    assert {message.topic().removeprefix("out.") for message in received} == set(entitled)
+
+
+def _received(hub: Outside, origin: str, agencies: set[str]) -> list[Any]:
+    """All of them, or nothing yet."""
+    found = [
+        message
+        for message in hub.read(*(f"out.{agency}" for agency in hub.hub.catalogue.agencies))
+        if dict(message.headers() or ())["ce_originid"] == origin.encode()
+    ]
+    return found if len(found) >= len(agencies) else []
+
+
+def test_auto_registration_is_refused_to_whom_it_is_not_due(hub_on_embedded: Outside, closed: str) -> None:
+    schemas = client(closed, PUBLISHER)
+    text = str(schemas.get_latest_version(TYPE).schema.schema_str)
+    known = serializer(schemas, text, **{"auto.register.schemas": True})
+    assert known(body(fin=fin()), on(f"in.{PUBLISHER}"))[:1] == b"\0"  # type: ignore[index]
+    changed = text.replace('"name":"surname"', '"name":"family_name"')
+    assert changed != text
+    with pytest.raises((SchemaRegistryError, SerializationError), match="denied"):
+        data = body(fin=fin())
+        data["family_name"] = data.pop("surname")
+        new = serializer(client(closed, PUBLISHER), changed, **{"auto.register.schemas": True})
+        new(data, on(f"in.{PUBLISHER}"))
+    with pytest.raises(SchemaRegistryError) as refused:
+        client(closed, PUBLISHER).register_schema(TYPE, Schema(changed, "AVRO"))
+    assert (refused.value.http_status_code, refused.value.error_code) == (403, 40301)
+    assert schemas.get_versions(TYPE) == [1]
+
+
+def test_use_latest_version_serves_a_reader_and_a_writer(registry: Registry, name: Name) -> None:
+    schemas, subject = client(registry.url), f"t.{_plain(name('R'))}"
+    schema = _record(subject, [{"name": "x", "type": "int"}])
+    schemas.register_schema(subject, Schema(schema, "AVRO"))
+    write = serializer(schemas, schema, **{"use.latest.version": True})
+    value = write({"x": 5}, on("topic"))
+    assert value is not None
+    reader = AvroDeserializer(schemas, _record(subject, [{"name": "x", "type": "long"}]))
+    assert reader(value, on("topic")) == {"x": 5}
+
+
+def test_ids_are_stable_and_found_both_ways(registry: Registry, name: Name) -> None:
+    schemas, subject = client(registry.url), f"t.{_plain(name('R'))}"
+    schema = Schema(_record(subject, [{"name": "x", "type": "int"}]), "AVRO")
+    id = schemas.register_schema(subject, schema)
+    fresh = client(registry.url)
+    assert fresh.register_schema(subject, schema) == id
+    assert fresh.get_schema(id).schema_str == schema.schema_str
+    found = fresh.lookup_schema(subject, schema)
+    assert (found.schema_id, found.version, found.subject) == (id, 1, subject)
+    assert (fresh.get_version(subject, 1).schema_id, fresh.get_latest_version(subject).schema_id) == (id, id)
+    assert subject in fresh.get_subjects() and fresh.get_versions(subject) == [1]
+    assert fresh.test_compatibility(subject, Schema(_record(subject, [{"name": "x", "type": "long"}]), "AVRO"))
+    assert not fresh.test_compatibility(subject, Schema(_record(subject, [{"name": "x", "type": "string"}]), "AVRO"))
+
+
+def test_normalize_behaves_as_theirs(registry: Registry, name: Name) -> None:
+    schemas, subject = client(registry.url), f"t.{_plain(name('R'))}"
+    one, two = (
+        _record(subject, [{"name": "x", "type": "int"}], **extra) for extra in ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    )
+    id = schemas.register_schema(subject, Schema(one, "AVRO"), normalize_schemas=True)
+    again = client(registry.url)
+    assert again.register_schema(subject, Schema(two, "AVRO"), normalize_schemas=True) == id
+    assert again.lookup_schema(subject, Schema(two, "AVRO"), normalize_schemas=True).schema_id == id
+    with pytest.raises(SchemaRegistryError) as refused:
+        client(registry.url).lookup_schema(subject, Schema(two, "AVRO"))
+    assert refused.value.error_code == 40403
+
+
+def test_references_serialise_and_read_back(registry: Registry, name: Name) -> None:
+    schemas, inner, outer = client(registry.url), f"t.{_plain(name('I'))}", f"t.{_plain(name('O'))}"
+    schemas.register_schema(inner, Schema(_record(inner, [{"name": "x", "type": "int"}]), "AVRO"))
+    reference = SchemaReference(inner, inner, 1)
+    user = Schema(_record(outer, [{"name": "inner", "type": inner}]), "AVRO", [reference])
+    schemas.register_schema(outer, user)
+    settings = {"auto.register.schemas": False, "subject.name.strategy": record_subject_name_strategy}
+    value = AvroSerializer(schemas, user, conf=settings)({"inner": {"x": 5}}, on("topic"))
+    assert value is not None
+    assert AvroDeserializer(client(registry.url))(value, on("topic")) == {"inner": {"x": 5}}
+
+
+def test_deletion_modes_and_levels_speak_their_language(registry: Registry, name: Name) -> None:
+    schemas, subject = client(registry.url), f"t.{_plain(name('R'))}"
+    schemas.register_schema(subject, Schema(_record(subject, [{"name": "x", "type": "int"}]), "AVRO"))
+    assert schemas.set_compatibility(subject, "FULL")["compatibility"] == "FULL"
+    assert schemas.get_compatibility(subject) == "FULL"
+    with pytest.raises(SchemaRegistryError) as refused:
+        schemas.register_schema(subject, Schema(_record(subject, [{"name": "x", "type": "long"}]), "AVRO"))
+    assert refused.value.http_status_code == 409 and "/fields/0/type" in str(refused.value)
+    assert schemas.delete_version(subject, 1) == 1
+    assert schemas.delete_subject(subject, permanent=True) == [1]
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in text)
+
+
+def _record(full: str, fields: list[dict[str, Any]], **more: Any) -> str:
+    import json
+
+    space, _, name = full.rpartition(".")
+    record = {"type": "record", "name": name, "namespace": space, "fields": fields, **more}
+    return json.dumps(record, separators=(",", ":"))

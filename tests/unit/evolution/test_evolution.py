@@ -1,0 +1,208 @@
+"""Schemas change as a workflow: what was released is frozen, what breaks is refused, and whom it breaks is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.catalogue import SCHEMAS
+from hub.evolution.breaks import Broken, Readers, broken
+from hub.evolution.changes import Change, changes
+from hub.evolution.check import check
+from hub.evolution.released import read_released
+
+TYPE = "az.zefer.veteran.VeteranStatusGranted"
+FILE = f"events/{TYPE}.avsc"
+Edit = Callable[[dict[str, Any]], None]
+
+
+def shipped() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((SCHEMAS / FILE).read_text())
+    return found
+
+
+def field(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in schema["fields"] if each["name"] == name)
+    return found
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The shipped schemas, to be changed."""
+    return Path(shutil.copytree(SCHEMAS, tmp_path / "schemas"))
+
+
+def edit(tree: Path, how: Edit) -> None:
+    schema = shipped()
+    how(schema)
+    (tree / FILE).write_text(json.dumps(schema, indent=2))
+
+
+def hub(tree: Path, *words: str) -> tuple[int, str, str]:
+    """The command as it is typed: code, output, errors."""
+    import os
+
+    environment = {**os.environ, "HUB_SCHEMAS": str(tree), "HUB_DATA_DIR": str(tree / "no-hub")}
+    done = subprocess.run([sys.executable, "-m", "hub", *words], env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def remove(name: str) -> Edit:
+    return lambda schema: schema["fields"].remove(field(schema, name))
+
+
+def retype(name: str, type: Any) -> Edit:
+    return lambda schema: field(schema, name).update(type=type)
+
+
+def add(**more: Any) -> Edit:
+    new = {"name": "note", "type": "string", "doc": "A note.", "classification": "open", **more}
+    return lambda schema: schema["fields"].append(new)
+
+
+def test_no_released_schema_was_altered() -> None:
+    problems: list[Any] = []
+    released = read_released(SCHEMAS, problems)
+    assert problems == []
+    assert [each.version for each in released[TYPE]] == list(range(1, len(released[TYPE]) + 1))
+
+
+def test_the_working_tree_can_be_released() -> None:
+    found, problems = check(SCHEMAS)
+    assert problems == []
+    assert {each.state for each in found} <= {"unchanged", "changed", "new"}
+
+
+@pytest.mark.parametrize("harm", ["altered", "removed", "unknown"])
+def test_what_was_released_stays(tree: Path, harm: str) -> None:
+    path = tree / "released" / f"{TYPE}.v1.avsc"
+    if harm == "altered":
+        path.write_text(path.read_text() + " ")
+    elif harm == "removed":
+        path.unlink()
+    else:
+        shutil.copy(path, path.with_name(f"{TYPE}.v9.avsc"))
+    _, problems = check(tree)
+    assert any(each.file.startswith("schemas/released/") for each in problems)
+
+
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [
+        (retype("document_date", "string"), "/fields/9/type"),
+        (add(), "/fields/13"),
+        (lambda schema: field(schema, "category")["type"]["symbols"].remove("LABOUR"), "/fields/5/type/symbols"),
+    ],
+)
+def test_what_makes_kept_events_unreadable_is_refused_with_its_path(tree: Path, how: Edit, where: str) -> None:
+    edit(tree, how)
+    found, problems = check(tree)
+    assert next(each for each in found if each.name == TYPE).state == "broken"
+    assert [each.message for each in problems if where in each.message]
+    code, said, errors = hub(tree, "schema", "check")
+    assert code == 1 and "cannot be released" in said and where in errors
+
+
+def test_a_type_that_was_released_cannot_go(tree: Path) -> None:
+    (tree / FILE).unlink()
+    _, problems = check(tree)
+    assert any("was released and is gone" in each.message for each in problems)
+
+
+def hits(found: list[Broken]) -> dict[str, dict[str, str]]:
+    """Field → who is hit → how."""
+    return {each.change.path: {hit.who: hit.how for hit in each.hits} for each in found}
+
+
+def told(tree: Path, how: Edit, reads: Any = None) -> dict[str, dict[str, str]]:
+    new = shipped()
+    how(new)
+    return hits(broken(TYPE, shipped(), new, Readers(tree, reads or {})))
+
+
+def test_a_field_that_goes_hits_everyone_who_gets_it(tree: Path) -> None:
+    found = told(tree, remove("surname"), {"letters": {TYPE: frozenset({"surname"})}})["surname"]
+    assert found["zefer"] == "receives it clear" and found["fis"] == "receives it masked"
+    assert found["connector letters"] == "its code reads it"
+    assert "dsmf" not in found and "hub" not in found
+
+
+def test_a_field_that_entitlements_ask_for_hits_their_agencies(tree: Path) -> None:
+    found = told(tree, retype("district", "bytes"))
+    assert found["district"] == {}  # bytes can be read as a string, and a string as bytes
+    found = told(tree, remove("service_branch"))["service_branch"]
+    assert found["fis"] == "its entitlement's `when` asks for it"
+    assert found["hub"] == "the status is computed from it"
+
+
+def test_a_new_symbol_hits_the_programs_of_receivers_only(tree: Path) -> None:
+    found = told(tree, lambda schema: field(schema, "category")["type"]["symbols"].append("PEACE"))["category"]
+    assert "zefer" in found and "hub" not in found
+
+
+def test_what_reads_as_before_hits_nobody(tree: Path) -> None:
+    assert told(tree, add(default="")) == {"note": {}}
+    assert told(tree, lambda schema: field(schema, "name").update(doc="The given name.", maxLength=200)) == {"name": {}}
+
+
+def test_a_field_without_a_default_hits_the_kept_events(tree: Path) -> None:
+    assert told(tree, add()) == {"note": {"hub": "kept events cannot be read as the new version"}}
+
+
+def test_diff_tells_people_and_programs(tree: Path) -> None:
+    assert hub(tree, "schema", "diff") == (0, "nothing has changed since the last release\n", "")
+    edit(tree, remove("surname"))  # the catalogue no longer loads: entitlements name the field
+    code, said, _ = hub(tree, "schema", "diff")
+    assert code == 3 and "surname" in said and "receives it clear" in said
+    code, said, _ = hub(tree, "schema", "diff", TYPE, "--json")
+    (row,) = json.loads(said)
+    assert code == 3 and (row["type"], row["field"], row["change"]) == (TYPE, "surname", "field removed")
+    assert {"who": "zefer", "how": "receives it clear"} in row["breaks"]
+    edit(tree, add(default=""))
+    assert hub(tree, "schema", "diff", "--json")[0] == 0
+    assert hub(tree, "schema", "diff", "az.zefer.Nothing")[0] == 2
+
+
+def test_a_release_freezes_what_has_changed(tree: Path) -> None:
+    edit(tree, add(default=""))
+    assert hub(tree, "schema", "release")[:2] == (0, f"{TYPE}.v2.avsc\n")
+    found, problems = check(tree)
+    assert problems == [] and {each.state for each in found} == {"unchanged"}
+    assert next(each for each in found if each.name == TYPE).version == 2
+    assert hub(tree, "schema", "release")[1] == "nothing has changed since the last release\n"
+    edit(tree, add())
+    assert hub(tree, "schema", "release")[0] == 2
+
+
+def test_a_lane_that_is_none_is_refused() -> None:
+    code, _, said = hub(SCHEMAS, "schema", "scanner", TYPE, "--lane", "nonsense")
+    assert code == 2 and "nonsense" in said
+    assert hub(SCHEMAS, "schema", "scanner", TYPE, "--lane", "gate")[0] == 0
+
+
+def test_changes_within_records_lists_and_names() -> None:
+    old = {
+        "type": "record",
+        "name": "A",
+        "namespace": "t",
+        "fields": [
+            {"name": "one", "type": {"type": "record", "name": "B", "fields": [{"name": "x", "type": "int"}]}},
+            {"name": "many", "type": {"type": "array", "items": "B"}},
+            {"name": "old", "type": "int"},
+        ],
+    }
+    new = json.loads(json.dumps(old))
+    new["fields"][0]["type"]["fields"][0]["type"] = "long"
+    new["fields"][2] = {"name": "fresh", "type": "int", "aliases": ["old"]}
+    assert changes(old, new) == [
+        Change("one.x", "type changed", "int → long"),
+        Change("many.x", "type changed", "int → long"),
+        Change("fresh", "said otherwise", "renamed from old, which stays its alias"),
+    ]
