@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from hub import metrics, registry
-from hub.admin import dead_letters, keys, publish, topics, trace
-from hub.catalogue import Catalogue
+from hub.admin import dead_letters, keys, topics
 from hub.commands.doctor import doctor
+from hub.commands.events import publish, trace
 from hub.commands.explain import explain_command
 from hub.commands.registry import registry as registry_command
 from hub.commands.schema import app as schema_app
@@ -41,6 +40,8 @@ dlq_app = typer.Typer(help="Dead letters: what was refused, and why.", no_args_i
 connector_app = typer.Typer(help="Connectors: how agencies receive.", no_args_is_help=True)
 app.command("doctor")(doctor)
 app.command("explain")(explain_command)
+app.command("publish")(publish)
+app.command("trace")(trace)
 app.command("whoami")(whoami)
 app.add_typer(topics_app, name="topics")
 app.add_typer(schema_app, name="schema")
@@ -153,45 +154,6 @@ def simulate(
         print(json.dumps(report))
     else:
         out.print_json(data=report)
-
-
-@app.command("publish")
-def publish_command(
-    file: Annotated[
-        Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True, dir_okay=False)
-    ],
-    agency: Annotated[str, typer.Option("--as", help="The agency that publishes.")],
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Publish events from a file: JSON in, Avro out. `hub trace ID` tells what became of each."""
-    settings = settings_of(data_dir=data_dir)
-    connection, catalogue = connect(settings), catalogue_of(settings)
-    dead_letters.known(catalogue, agency)
-    ids = registry.read(connection)
-    drafts = [_drafted(catalogue, ids, agency, i, event) for i, event in enumerate(publish.read_events(file))]
-    for sent, coordinates in publish.send(connection, agency, drafts):
-        if as_json:
-            print(json.dumps({"id": sent.id, "record": coordinates}))
-        else:
-            out.print(f"accepted  {sent.id}  {coordinates}   → hub trace {sent.id}")
-
-
-@app.command("trace")
-def trace_command(
-    id: Annotated[str, typer.Argument(help="An event's id (yours or the hub's), or topic/partition/offset.")],
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """What became of an event: accepted, decided, offered, delivered."""
-    settings = settings_of(data_dir=data_dir)
-    stations = trace.trace(connect(settings), catalogue_of(settings), id)
-    if not stations:
-        fail(f"nothing is known of {id}: it was not accepted here, or is still in flight", 1)
-    if as_json:
-        print(json.dumps([{"at": s.at, "record": s.record, "what": s.what} for s in stations]))
-        return
-    table(("when", "record", "what"), ((_time(s.at), s.record, s.what) for s in stations))
 
 
 @topics_app.command("plan")
@@ -347,13 +309,6 @@ def _print_plan(found: topics.Plan, as_json: bool) -> None:
         out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)
 
 
-def _drafted(catalogue: Catalogue, ids: Any, agency: str, index: int, event: Any) -> publish.Draft:
-    try:
-        return publish.draft(catalogue, ids, agency, event)
-    except ConfigError as error:
-        raise ConfigError(f"event {index + 1}: {error}; nothing was sent") from None
-
-
 def _print_account(account: dict[str, Any]) -> None:
     table(
         ("agency", "accepted", "applied", "duplicate", "rejected", "offered", "delivered"),
@@ -381,10 +336,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign:
         raise ConfigError(f"--set {name}: expected setting=value")
     return name, value
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _stop_event() -> threading.Event:

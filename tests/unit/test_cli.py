@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from world import VETERAN, catalogue, schemas
 
 from hub import cli, logs
+from hub.admin import publish as publishing
 from hub.catalogue import SCHEMAS
 from hub.kafka import clients
 
@@ -219,7 +220,7 @@ WRONG: dict[str, tuple[Any, tuple[str, ...]]] = {
 def test_a_wrong_file_is_explained_without_its_values_and_nothing_is_sent(
     run: Run, registered: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str
 ) -> None:
-    monkeypatch.setattr(cli.publish, "send", lambda *_: pytest.fail("something was sent"))
+    monkeypatch.setattr(publishing, "send", lambda *_: pytest.fail("something was sent"))
     content, expected = WRONG[case]
     file = tmp_path / "events.json"
     file.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -241,7 +242,7 @@ def test_what_is_published_is_told_by_id_and_place(
     lines = "\n".join(map(json.dumps, events))
     (tmp_path / "events.json").write_text(json.dumps(events) if shape == "an array" else lines)
     monkeypatch.setattr(
-        cli.publish, "send", lambda _, agency, drafts: [(d, f"in.{agency}/0/{n}") for n, d in enumerate(drafts)]
+        publishing, "send", lambda _, agency, drafts: [(d, f"in.{agency}/0/{n}") for n, d in enumerate(drafts)]
     )
     said = run("publish", str(tmp_path / "events.json"), "--as", "mod", "--json")
     assert said.code == 0 and CANARY not in said.out
