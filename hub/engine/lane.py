@@ -14,6 +14,7 @@ from mode import Service
 from hub.engine.assignor import Numbers
 from hub.engine.number import Number
 from hub.engine.spec import LaneSpec, Runtime
+from hub.engine.taking import FETCH_BYTES
 from hub.kafka.patience import be_patient
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="none",  # a position is never guessed: see Number._seek
             isolation_level="read_committed",
             max_poll_records=self.runtime.batch_records,
-            max_partition_fetch_bytes=4 << 20,
+            max_partition_fetch_bytes=FETCH_BYTES,
             check_crcs=False,
             session_timeout_ms=8_000,
             heartbeat_interval_ms=1_000,

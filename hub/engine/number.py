@@ -22,6 +22,7 @@ from aiokafka.errors import (
 
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.spec import LaneSpec, Runtime
+from hub.engine.taking import Taking
 from hub.engine.transaction import Transactions
 from hub.errors import Code, Fatal
 from hub.event import Rejection, Result
@@ -154,15 +155,17 @@ class Number:
             consumer.seek(tp, self._committed[tp])
 
     async def _carry(self) -> None:
-        busy = time.monotonic()
+        busy, runtime, ahead = time.monotonic(), self._runtime, self._runtime.ahead
+        take = Taking(self._consumer, self._committed, runtime.batch_records, ahead if self._spec.fair else None)
         while not self._stopping.is_set():
             try:
-                taken = await self._consumer.getmany(*self.tps, timeout_ms=100, max_records=self._runtime.batch_records)
+                records = await take()
             except OffsetOutOfRangeError as error:
                 raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
             except NoOffsetForPartitionError:
                 continue  # said once for a partition whose position had not been set before it was paused
-            records = [record for part in taken.values() for record in part]
+            if not self._spec.fair:
+                ahead.tell(self.number, take.waiting() + len(records))
             if records:
                 await self._work(records)
                 busy = time.monotonic()
@@ -204,9 +207,12 @@ class Number:
         await self._commit(records, result)
 
     def _stepped(self, records: Batch) -> Result:
+        began = time.perf_counter()
         try:
             with self._runtime.observer.timed(self._spec.name):
                 result = self._spec.step(self._state, records)
+            if not self._spec.fair:
+                self._runtime.ahead.cost(time.perf_counter() - began, len(records))
         except Fatal:
             raise
         except Exception as error:
@@ -247,6 +253,8 @@ class Number:
             self._consumer.pause(*mine)
 
     async def _close(self) -> None:
+        if not self._spec.fair:
+            self._runtime.ahead.forget(self.number)
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.close()

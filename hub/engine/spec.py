@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hub.engine.taking import Ahead
 from hub.event import Record, Rejection, Result
 from hub.kafka.connection import Connection
 from hub.pipeline.rulebook import Rulebook
@@ -46,6 +47,8 @@ class LaneSpec:
     step: Step
     state_topic: str | None = None
     restore: Restore | None = None
+    fair: bool = False
+    """Whether its topics belong to different agencies, none of which may wait behind another's backfill."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,4 @@ class Runtime:
     observer: Observer
     clock: Callable[[], int]
     batch_records: int = 1000
+    ahead: Ahead = field(default_factory=Ahead)

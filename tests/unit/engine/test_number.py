@@ -19,6 +19,7 @@ from world import Rec
 from hub.engine import number as engine
 from hub.engine.number import Number
 from hub.engine.spec import LaneSpec
+from hub.engine.taking import Ahead
 from hub.errors import Fatal
 from hub.event import Output, Rejection, Result
 from hub.pipeline.summarise import Chain
@@ -91,9 +92,13 @@ class Consumer:
 
     def __init__(self, broker: Broker) -> None:
         self._broker, self.position, self.paused = broker, -1, True
+        self._fetcher = SimpleNamespace(_records={})
 
     def assignment(self) -> set[TopicPartition]:
         return {TP}
+
+    def last_stable_offset(self, _: TopicPartition) -> int:
+        return len(self._broker.inputs)
 
     def pause(self, *_: TopicPartition) -> None:
         self.paused = True
@@ -200,6 +205,7 @@ async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = Non
         observer=observer,
         clock=int,
         batch_records=batch,
+        ahead=Ahead(),
     )
     spec = LaneSpec(
         name="gate",
