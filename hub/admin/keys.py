@@ -49,9 +49,11 @@ def compare(connection: Connection, secret: bytes) -> Match:
 
 def claim(connection: Connection, secret: bytes) -> None:
     """A worker's: it is the hub's key, or becomes it where there was none. Raises `ConfigError` where it is another."""
-    if compare(connection, secret) is Match.UNKNOWN:
+    found = compare(connection, secret)
+    if found is Match.UNKNOWN:
         _write(connection, fingerprint(secret))
-    if compare(connection, secret) is Match.OTHER:
+        found = compare(connection, secret)  # another worker may have been first
+    if found is Match.OTHER:
         raise ConfigError(
             "HUB_PERSON_SECRET is not the one that this hub began with: every person would become another one. "
             "Set the former one; a lost one cannot be made again"

@@ -19,12 +19,14 @@ from typing import Any
 import pytest
 from desk import Asking
 from outside import PATIENCE, Outside, Sent, fin, unique
+from prometheus_client import generate_latest
 from world import VETERAN, catalogue, sample
 
 from hub.gateway.entitled_status import EPOCH
 from hub.gateway.questions import Questions
 from hub.kafka.following import Lookup
 from hub.machine.running import secret
+from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.views.views import Views
 
@@ -283,3 +285,18 @@ def test_receipts_go_through_a_connector_too(world: World, tmp_path: Path) -> No
 
 def dropped(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in folder.rglob("*.jsonl") for line in file.read_text().splitlines()]
+
+
+def test_what_is_asked_is_in_no_log_metric_header_or_refusal(
+    world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    canary = "KANARYA"  # shaped as a FİN
+    for agency in ("mod", WITHOUT):
+        for body in ({"fin": canary}, {"fin": canary, "after": "never-sent"}, {"fin": canary, "x": canary}):
+            answer = world.ask(agency, "POST", "/v1/status/query", json=body)
+            assert canary not in answer.text and canary not in str(answer.headers)
+    metrics = Metrics()
+    world.views.refresh(metrics)
+    said = caplog.text + "".join(capfd.readouterr()) + generate_latest(metrics.registry).decode()
+    assert "hub_view_lag_seconds" in said and canary not in said

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import VETERAN, Memory, catalogue, event, unpack
 
@@ -101,6 +101,7 @@ def test_a_part_that_no_known_type_makes_is_shown_to_nobody() -> None:
     assert all(seen(agency, of) == [] for agency in AGENCIES)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.sampled_from(AGENCIES), st.sets(st.sampled_from([VETERAN, MARTYR, CONTRACT, FAMILY]), min_size=1))
 def test_nothing_is_shown_that_some_entitlement_does_not_grant(agency: str, types: set[str]) -> None:
     """Whatever is shown, one entitlement of that agency to a type of that kind has it."""
