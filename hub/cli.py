@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
-from hub import logs, metrics, registry
-from hub.admin import dead_letters, publish, topics, trace
-from hub.catalogue import Catalogue, load
+from hub import metrics, registry
+from hub.admin import dead_letters, keys, topics
+from hub.commands.doctor import doctor
+from hub.commands.events import publish, trace
+from hub.commands.explain import explain_command
 from hub.commands.registry import registry as registry_command
 from hub.commands.schema import app as schema_app
+from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, language, out, settings_of, table
+from hub.commands.whoami import whoami
 from hub.errors import Code, ConfigError, HubError, SchemaError
 from hub.kafka.broker import Kind
 from hub.machine import lifeline
 from hub.machine.running import connect, secret
-from hub.settings import Settings, load_settings
+from hub.settings import Settings
 from hub.texts import explain
 
 app = typer.Typer(
@@ -39,21 +38,18 @@ app = typer.Typer(
 topics_app = typer.Typer(help="Topics, as the catalogue wants them.", no_args_is_help=True)
 dlq_app = typer.Typer(help="Dead letters: what was refused, and why.", no_args_is_help=True)
 connector_app = typer.Typer(help="Connectors: how agencies receive.", no_args_is_help=True)
+app.command("doctor")(doctor)
+app.command("explain")(explain_command)
+app.command("publish")(publish)
+app.command("trace")(trace)
+app.command("whoami")(whoami)
 app.add_typer(topics_app, name="topics")
 app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(connector_app, name="connector")
 app.command("registry")(registry_command)
 
-PIPE_COLUMNS = 200
-"""Width of tables where nobody looks at a terminal: wide enough that a line stays a line."""
-
-out = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_COLUMNS)
-
 BrokerOption = Annotated[Kind | None, typer.Option("--broker", help="Which broker; HUB_BROKER.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Agencies = Annotated[list[str] | None, typer.Option("--agency", help="An agency's code; may be repeated.")]
 Partitions = Annotated[int | None, typer.Option(help="Of every lane topic, on first start; HUB_PARTITIONS.")]
 
@@ -64,11 +60,11 @@ def main() -> None:
     try:
         app()
     except SchemaError as error:
-        _fail("the catalogue cannot be used\n" + "\n".join(map(str, error.problems)))
+        fail("the catalogue cannot be used\n" + "\n".join(map(str, error.problems)))
     except ConfigError as error:
-        _fail(str(error))
+        fail(str(error))
     except HubError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
 
 
 @app.command()
@@ -83,11 +79,11 @@ def demo(
     """The whole hub on this machine, with simulated agencies and invented persons."""
     from hub.machine.demo import Load, run_demo
 
-    settings = _settings(broker=broker, data_dir=data_dir)
+    settings = settings_of(broker=broker, data_dir=data_dir)
     console = err if as_json else out
     account = run_demo(
         settings,
-        _catalogue(settings),
+        catalogue_of(settings),
         Load(rate, duration, seed),
         console,
         live=out.is_terminal and not as_json,
@@ -104,9 +100,9 @@ def up(broker: BrokerOption = None, data_dir: DataDir = None, partitions: Partit
     """The whole hub on this machine, without the simulation. Ctrl-C stops it."""
     from hub.machine.hub import running
 
-    settings = _settings(broker=broker, data_dir=data_dir, partitions=partitions)
+    settings = settings_of(broker=broker, data_dir=data_dir, partitions=partitions)
     stop = _stop_event()
-    with running(settings, _catalogue(settings), lambda text: out.print(f"[dim]{text}[/dim]")) as hub:
+    with running(settings, catalogue_of(settings), lambda text: out.print(f"[dim]{text}[/dim]")) as hub:
         for line in _where(hub):
             out.print(line, soft_wrap=True, highlight=False)
         while not stop.wait(1):
@@ -122,11 +118,12 @@ def worker(
     from hub.engine.worker import run_worker
     from hub.pipeline.rulebook import compile_rulebook
 
-    settings, chosen = _settings(), lanes.split(",")
+    settings, chosen = settings_of(), lanes.split(",")
     if not set(chosen) <= set(LANES):
         raise ConfigError(f"--lanes {lanes}: expected {', '.join(LANES)}, or both with a comma")
-    connection, key, catalogue = connect(settings), secret(settings), _catalogue(settings)
+    connection, key, catalogue = connect(settings), secret(settings), catalogue_of(settings)
     partitions = topics.lane_partitions(connection, topics.wanted(catalogue))
+    keys.claim(connection, key)
     rules = compile_rulebook(catalogue, registry.read(connection), key, partitions)
     run_worker(settings, connection, rules, chosen)
 
@@ -142,11 +139,11 @@ def simulate(
     """Synthetic agencies publish to a running hub: invented persons, real shapes of load."""
     from hub.simulate import run
 
-    settings = _settings(data_dir=data_dir)
+    settings = settings_of(data_dir=data_dir)
     connection = connect(settings)
     report = run(
         connection,
-        _catalogue(settings),
+        catalogue_of(settings),
         registry.read(connection),
         rate=rate,
         duration=duration,
@@ -159,49 +156,10 @@ def simulate(
         out.print_json(data=report)
 
 
-@app.command("publish")
-def publish_command(
-    file: Annotated[
-        Path, typer.Argument(help="CloudEvents JSON: one, an array, or one a line.", exists=True, dir_okay=False)
-    ],
-    agency: Annotated[str, typer.Option("--as", help="The agency that publishes.")],
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Publish events from a file: JSON in, Avro out. `hub trace ID` tells what became of each."""
-    settings = _settings(data_dir=data_dir)
-    connection, catalogue = connect(settings), _catalogue(settings)
-    dead_letters.known(catalogue, agency)
-    ids = registry.read(connection)
-    drafts = [_drafted(catalogue, ids, agency, i, event) for i, event in enumerate(publish.read_events(file))]
-    for sent, coordinates in publish.send(connection, agency, drafts):
-        if as_json:
-            print(json.dumps({"id": sent.id, "record": coordinates}))
-        else:
-            out.print(f"accepted  {sent.id}  {coordinates}   → hub trace {sent.id}")
-
-
-@app.command("trace")
-def trace_command(
-    id: Annotated[str, typer.Argument(help="An event's id (yours or the hub's), or topic/partition/offset.")],
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """What became of an event: accepted, decided, offered, delivered."""
-    settings = _settings(data_dir=data_dir)
-    stations = trace.trace(connect(settings), _catalogue(settings), id)
-    if not stations:
-        _fail(f"nothing is known of {id}: it was not accepted here, or is still in flight", 1)
-    if as_json:
-        print(json.dumps([{"at": s.at, "record": s.record, "what": s.what} for s in stations]))
-        return
-    _table(("when", "record", "what"), ((_time(s.at), s.record, s.what) for s in stations))
-
-
 @topics_app.command("plan")
 def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """What `apply` would do. Changes nothing; exit code 3 when the broker is not as the catalogue wants it."""
-    settings = _settings(data_dir=data_dir)
+    settings = settings_of(data_dir=data_dir)
     found = _planned(settings)[1]
     _print_plan(found, as_json)
     raise typer.Exit(3 if found.create or found.alter or found.drift else 0)
@@ -210,10 +168,10 @@ def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @topics_app.command("apply")
 def topics_apply(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless."""
-    settings = _settings(data_dir=data_dir)
+    settings = settings_of(data_dir=data_dir)
     connection, found = _planned(settings)
     notes = topics.apply(connection, found)
-    registry.register(connection, _catalogue(settings).schemas())
+    registry.register(connection, catalogue_of(settings).schemas())
     _print_plan(found, as_json)
     for note in notes:
         err.print(note)
@@ -227,14 +185,14 @@ def dlq_list(
     as_json: AsJson = False,
 ) -> None:
     """Dead letters of an agency, or of all."""
-    settings = _settings(data_dir=data_dir)
-    catalogue = _catalogue(settings)
+    settings = settings_of(data_dir=data_dir)
+    catalogue = catalogue_of(settings)
     found = dead_letters.letters(connect(settings), catalogue, agency or catalogue.agencies, code)
     if as_json:
         for letter in found:
             print(json.dumps(letter.row(), ensure_ascii=False))
         return
-    _table(
+    table(
         ("record", "code", "step", "where", "what", "bytes"),
         (
             (
@@ -254,20 +212,21 @@ def dlq_list(
 def dlq_show(
     record: Annotated[str, typer.Argument(help="The input's coordinates: in.mod/3/1234.")],
     raw: Annotated[Path | None, typer.Option(help="Write the bytes as they came to this file.")] = None,
-    language: Annotated[str, typer.Option("--lang", help="az or en.")] = "en",
+    lang: Lang = "en",
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """One dead letter. Its bytes may hold personal data: they go to a file, not to the terminal."""
-    settings = _settings(data_dir=data_dir)
-    letter = dead_letters.find(connect(settings), _catalogue(settings), record)
+    spoken = language(lang)
+    settings = settings_of(data_dir=data_dir)
+    letter = dead_letters.find(connect(settings), catalogue_of(settings), record)
     if raw is not None:
         raw.write_bytes(letter.envelope["value"] or b"")
     if as_json:
         print(json.dumps(letter.row(), ensure_ascii=False))
         return
-    text = explain(letter.envelope["code"], "az" if language == "az" else "en")
-    _table(
+    text = explain(letter.envelope["code"], spoken)
+    table(
         ("", ""),
         ((name, str(value)) for name, value in [*letter.row().items(), ("means", text.what), ("fix", text.fix)]),
     )
@@ -279,7 +238,7 @@ def connector_list() -> None:
     from hub.delivery.connectors import find, names
 
     rows = ((name, find(name).summary.en, ", ".join(o.name for o in find(name).options())) for name in names())
-    _table(("connector", "what", "settings"), rows)
+    table(("connector", "what", "settings"), rows)
 
 
 @connector_app.command("run")
@@ -288,15 +247,18 @@ def connector_run(
     agency: Agencies = None,
     all_agencies: Annotated[bool, typer.Option("--all", help="Every agency of the catalogue.")] = False,
     values: Annotated[list[str] | None, typer.Option("--set", help="setting=value, or agency.setting=value.")] = None,
+    receipts: Annotated[
+        bool, typer.Option("--receipts", help="Receipts instead: what became of the agency's own events.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Deliver what agencies are entitled to, through one connector."""
+    """Deliver what agencies are entitled to, or their receipts, through one connector."""
     from hub.delivery.metrics import DeliveryMetrics
     from hub.delivery.run import run
     from hub.probe import Probe
 
-    settings = _settings(data_dir=data_dir)
-    catalogue = _catalogue(settings)
+    settings = settings_of(data_dir=data_dir)
+    catalogue = catalogue_of(settings)
     chosen = list(catalogue.agencies) if all_agencies else [dead_letters.known(catalogue, a) for a in agency or ()]
     given = dict(_pair(value) for value in values or ())
     measured = metrics.Metrics()
@@ -306,13 +268,14 @@ def connector_run(
         settings.metrics_host, settings.metrics_port
     )
     stop = _stop_event()
-    run(connect(settings), chosen, name, given, observer, stop, hub=settings.name, data_dir=settings.data_dir)
+    deliver = partial(run, hub=settings.name, data_dir=settings.data_dir, receipts=receipts)
+    deliver(connect(settings), chosen, name, given, observer, stop)
 
 
 @app.command("metrics")
 def metrics_command() -> None:
     """Every metric, its labels and what it says."""
-    _table(("metric", "labels", "what"), ((m.scraped, ", ".join(m.labels), m.help) for m in metrics.ALL))
+    table(("metric", "labels", "what"), ((m.scraped, ", ".join(m.labels), m.help) for m in metrics.ALL))
 
 
 def _where(hub: Any) -> Iterable[str]:
@@ -328,19 +291,9 @@ def _where(hub: Any) -> Iterable[str]:
     yield "  publish    hub publish FILE --as AGENCY   (in another terminal, with the same --data-dir)"
 
 
-def _settings(**given: Any) -> Settings:
-    settings = load_settings(**given)
-    logs.configure(settings.log_level)
-    return settings
-
-
-def _catalogue(settings: Settings) -> Catalogue:
-    return load(settings.schemas) if settings.schemas else load()
-
-
 def _planned(settings: Settings) -> tuple[Any, topics.Plan]:
     connection = connect(settings)
-    specs = topics.wanted(_catalogue(settings), settings.partitions, settings.replication)
+    specs = topics.wanted(catalogue_of(settings), settings.partitions, settings.replication)
     return connection, topics.plan(connection, specs)
 
 
@@ -358,15 +311,8 @@ def _print_plan(found: topics.Plan, as_json: bool) -> None:
         out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)
 
 
-def _drafted(catalogue: Catalogue, ids: Any, agency: str, index: int, event: Any) -> publish.Draft:
-    try:
-        return publish.draft(catalogue, ids, agency, event)
-    except ConfigError as error:
-        raise ConfigError(f"event {index + 1}: {error}; nothing was sent") from None
-
-
 def _print_account(account: dict[str, Any]) -> None:
-    _table(
+    table(
         ("agency", "accepted", "applied", "duplicate", "rejected", "offered", "delivered"),
         (
             (
@@ -387,24 +333,11 @@ def _print_account(account: dict[str, Any]) -> None:
               if account["balanced"] else "[bold red]NOT balanced[/bold red]")  # fmt: skip
 
 
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    out.print(table)
-
-
 def _pair(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign:
         raise ConfigError(f"--set {name}: expected setting=value")
     return name, value
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _stop_event() -> threading.Event:
@@ -413,8 +346,3 @@ def _stop_event() -> threading.Event:
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, handler)
     return stop
-
-
-def _fail(message: str, code: int = 2) -> NoReturn:
-    err.print("[red]hub:[/red] " + escape(message), highlight=False, soft_wrap=True)
-    sys.exit(code)

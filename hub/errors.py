@@ -39,6 +39,17 @@ class Code(StrEnum):
     INTERNAL = "internal"
 
 
+class Question(StrEnum):
+    """Why a question of an agency is not answered (HTTP). Closed, as `Code` is."""
+
+    EVENT_UNKNOWN = "event_unknown"
+    PARAMETER_INVALID = "parameter_invalid"
+    QUESTION_INVALID = "question_invalid"
+    CURSOR_EXPIRED = "cursor_expired"
+    STATUS_NOT_ENTITLED = "status_not_entitled"
+    NOT_READY = "not_ready"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with the catalogue: where (`file`, 1-based `line`), what, and what mends it."""

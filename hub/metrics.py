@@ -53,10 +53,11 @@ RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's numb
 HTTP_REQUESTS = Meaning("hub_http_requests", ("door", "route", "status"), "Requests answered at an HTTP door")
 HTTP_SECONDS = Meaning("hub_http_request_seconds", ("door", "route"), "Time to answer a request at an HTTP door")
 HTTP_REJECTED = Meaning("hub_http_rejected", ("agency", "code"), "Requests refused at an HTTP door, by who asked")
+VIEW_LAG = Meaning("hub_view_lag_seconds", ("view",), "How old a gateway's view may be: receipts, status")
 BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 
 COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS, HTTP_REQUESTS, HTTP_REJECTED)
-GAUGES = (LAG_EVENTS, LAG_SECONDS, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, LAST_EVENT)
+GAUGES = (LAG_EVENTS, LAG_SECONDS, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, LAST_EVENT, VIEW_LAG)
 HISTOGRAMS = (LATENCY, PROCESSING, HTTP_SECONDS)
 ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
 

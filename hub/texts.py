@@ -1,4 +1,7 @@
-"""What a code means and what mends it, in Azerbaijani and English; the sentences stand in `texts.yaml`."""
+"""What a code means and what mends it, in Azerbaijani and English; the sentences stand in `texts.yaml`.
+
+Codes of events (`hub.errors.Code`) and of questions that are refused at the HTTP door (`hub.errors.Question`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import yaml
 
-from hub.errors import Code
+from hub.errors import Code, Question
 
 Language = Literal["az", "en"]
 
@@ -21,12 +24,13 @@ class Text(NamedTuple):
 
 
 @cache
-def texts() -> dict[tuple[Code, Language], Text]:
+def texts() -> dict[tuple[str, Language], Text]:
     """Every code in both languages. Raises `KeyError` where one is missing."""
     found = yaml.safe_load(Path(__file__).with_name("texts.yaml").read_text(encoding="utf-8"))
-    return {(code, language): Text(**found[code.value][language]) for code in Code for language in ("az", "en")}
+    codes = [code.value for kind in (Code, Question) for code in kind]
+    return {(code, language): Text(**found[code][language]) for code in codes for language in ("az", "en")}
 
 
 def explain(code: str, language: Language) -> Text:
-    """The text of a code."""
-    return texts()[Code(code), language]
+    """The text of a code. Raises `KeyError` for what is none."""
+    return texts()[code, language]

@@ -62,6 +62,8 @@ def _lane_topics(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"events.{stream}", OUTBOUND | _retention(kept)
     yield "state.ledger", dict(COMPACTED)
     yield "status.person", dict(COMPACTED)
+    # Stamped by the broker, so that `hub doctor` can compare the clocks.
+    yield "state.hub", COMPACTED | {"message.timestamp.type": "LogAppendTime"}
     yield "activity", OUTBOUND | _days(ACTIVITY_DAYS)
     yield "audit", OUTBOUND | _retention(FOREVER)
 

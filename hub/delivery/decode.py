@@ -1,4 +1,4 @@
-"""Records of `out.<agency>` → deliveries."""
+"""Records of `out.<agency>` and of `receipts.<agency>` → deliveries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import fastavro
@@ -17,6 +17,9 @@ from hub.sdk import Delivery
 
 WIRE_HEADER_BYTES = 5
 UNKNOWN_SCHEMA_WAIT = 5.0
+HUB = "urn:az:hub"
+"""`source` of receipts."""
+VERDICT, DELIVERY_RECEIPT = "hub.Receipt", "hub.DeliveryReceipt"
 
 
 class Registered(Protocol):
@@ -67,6 +70,33 @@ class Decoder:
             sequence=headers.get("ce_sequence"),
             correlationid=headers.get("ce_correlationid"),
             causationid=headers.get("ce_causationid"),
+        )
+
+    def receipts(self, records: Sequence[Record]) -> list[Delivery]:
+        """Receipts as deliveries: an id that is the same at every attempt, the record's time, the receipt as data."""
+        return [self._receipt(record) for record in records]
+
+    def _receipt(self, record: Record) -> Delivery:
+        raw = record.value
+        assert raw is not None and record.key is not None, "receipts.* holds no tombstones and no keyless records"
+        schema_id = int.from_bytes(raw[1:WIRE_HEADER_BYTES], "big")
+        data = self._data(schema_id, raw)
+        where = f"{record.topic}-{record.partition}-{record.offset}"
+        return Delivery(
+            event_id=where,
+            originid=where,
+            type=DELIVERY_RECEIPT if "receiver" in data else VERDICT,
+            source=HUB,
+            time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            key=record.key.decode(),
+            version=None,
+            late=False,
+            data=data,
+            raw=raw,
+            schema_id=schema_id,
+            partition=record.partition,
+            offset=record.offset,
+            accepted=record.timestamp,
         )
 
     def _data(self, schema_id: int, raw: bytes) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from hub.delivery.backoff import Backoff
 from hub.delivery.connectors import find
 from hub.delivery.decode import Decoder
-from hub.delivery.observer import DeliveryObserver
+from hub.delivery.observer import DeliveryObserver, Unobserved
 from hub.delivery.receipts import Receipts
 from hub.delivery.receiver import Job, Receiver, Work
 from hub.delivery.session import Session
@@ -40,8 +40,12 @@ def run(
     hub: str = "zefer",
     data_dir: Path = Path("data"),
     clock: Clock = time.time,
+    receipts: bool = False,
 ) -> None:
     """Deliver `out.<agency>` of these agencies through the connector `name` until `stop` is set.
+
+    `receipts`: deliver `receipts.<agency>` instead, what became of the agency's own events. Nobody gets receipts of
+    receipts, and they are not counted as deliveries.
 
     `settings` are the connector's, as typed; `<agency>.<setting>` is for that agency alone. Each agency's sink has
     a thread of its own. All processes of the same hub and connector are one group, `<hub>.delivery.<name>`.
@@ -51,26 +55,29 @@ def run(
     """
     connector = find(name)
     configured = configure(connector, agencies, settings)
-    wire = Wire(connection, f"{hub}.delivery.{name}")
-    receipts = Receipts(name, wire.producer, wire.receipt_codec)
-    done: SimpleQueue[Job] = SimpleQueue()
-    work = Work(Decoder(wire.schemas), receipts.write, observer, done)
+    label = f"{name}.receipts" if receipts else name
+    wire = Wire(connection, f"{hub}.delivery.{label}")
+    written = Receipts(name, wire.producer, wire.receipt_codec)
+    decoder, done = Decoder(wire.schemas), SimpleQueue[Job]()
+    work = Work(decoder, written.write, observer, done)
+    if receipts:
+        work = Work(decoder.receipts, lambda *_: None, Unobserved(), done)
     receivers = {
-        f"out.{agency}": Receiver(
+        f"{'receipts' if receipts else 'out'}.{agency}": Receiver(
             partial(connector.sink, configured[agency]),
-            Context(agency, data_dir / "connectors" / name / agency, Log(connector=name, agency=agency), clock),
+            Context(agency, data_dir / "connectors" / label / agency, Log(connector=label, agency=agency), clock),
             work,
         )
         for agency in agencies
     }
-    log = Log(connector=name)
+    log = Log(connector=label)
     watch = Watch(name, observer, log)
     loop = _Loop(wire, receivers, done, lambda: observer.progress(name, clock()), watch, log, stop)
     try:
         loop.run()
     finally:
         watch.end()
-        receipts.close()
+        written.close()
 
 
 def configure(

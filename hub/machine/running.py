@@ -54,6 +54,12 @@ def secret(settings: Settings) -> bytes:
     return settings.secret()
 
 
+def announced(data_dir: Path) -> dict[str, int]:
+    """The ports of the hub that runs in this folder, by process; empty where none does."""
+    found = _read(data_dir)
+    return dict(found["ports"]) if found else {}
+
+
 def _read(data_dir: Path) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads((data_dir / FILE).read_text())

@@ -51,7 +51,7 @@ def test_every_agency_has_its_four_topics_and_every_stream_its_own(
 ) -> None:
     agencies = {f"{kind}.{code}" for kind in ("in", "out", "receipts", "dlq") for code in catalogue.agencies}
     streams = {f"events.{code}" for code in catalogue.streams}
-    hub = {"state.ledger", "status.person", "activity", "audit", "_schemas"}
+    hub = {"state.ledger", "state.hub", "status.person", "activity", "audit", "_schemas"}
     assert set(specs) == agencies | streams | hub
 
 
@@ -66,7 +66,7 @@ def test_limits_are_those_of_the_contract(specs: dict[str, TopicSpec]) -> None:
     assert inbound["compression.type"] == "uncompressed"
     assert dead["max.message.bytes"] == str(4 << 20)
     compacted = {name for name, spec in specs.items() if spec.configs.get("cleanup.policy") == "compact"}
-    assert compacted == {"state.ledger", "status.person", "_schemas"}
+    assert compacted == {"state.ledger", "state.hub", "status.person", "_schemas"}
 
 
 def test_events_are_kept_as_long_as_the_longest_of_their_types(

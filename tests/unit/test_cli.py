@@ -17,7 +17,8 @@ import yaml
 from typer.testing import CliRunner
 from world import VETERAN, catalogue, schemas
 
-from hub import cli
+from hub import cli, logs
+from hub.admin import publish as publishing
 from hub.catalogue import SCHEMAS
 from hub.kafka import clients
 
@@ -59,7 +60,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     """`run("schema", "list")` as a person types it, in a folder where no hub runs."""
     for name in [name for name in os.environ if name.startswith("HUB_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(cli.logs, "configure", lambda *_: None)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "400")
 
@@ -219,7 +220,7 @@ WRONG: dict[str, tuple[Any, tuple[str, ...]]] = {
 def test_a_wrong_file_is_explained_without_its_values_and_nothing_is_sent(
     run: Run, registered: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str
 ) -> None:
-    monkeypatch.setattr(cli.publish, "send", lambda *_: pytest.fail("something was sent"))
+    monkeypatch.setattr(publishing, "send", lambda *_: pytest.fail("something was sent"))
     content, expected = WRONG[case]
     file = tmp_path / "events.json"
     file.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -241,7 +242,7 @@ def test_what_is_published_is_told_by_id_and_place(
     lines = "\n".join(map(json.dumps, events))
     (tmp_path / "events.json").write_text(json.dumps(events) if shape == "an array" else lines)
     monkeypatch.setattr(
-        cli.publish, "send", lambda _, agency, drafts: [(d, f"in.{agency}/0/{n}") for n, d in enumerate(drafts)]
+        publishing, "send", lambda _, agency, drafts: [(d, f"in.{agency}/0/{n}") for n, d in enumerate(drafts)]
     )
     said = run("publish", str(tmp_path / "events.json"), "--as", "mod", "--json")
     assert said.code == 0 and CANARY not in said.out
@@ -252,9 +253,9 @@ def test_what_is_published_is_told_by_id_and_place(
 def test_codes_are_explained_in_the_files_that_people_read() -> None:
     """`dlq show` prints these; a code without one would end it with a trace."""
     found = yaml.safe_load((Path(cli.__file__).with_name("texts.yaml")).read_text(encoding="utf-8"))
-    from hub.errors import Code
+    from hub.errors import Code, Question
 
-    assert set(found) == {code.value for code in Code}
+    assert set(found) == {code.value for kind in (Code, Question) for code in kind}
 
 
 @pytest.mark.parametrize("content", ["3", f'["{CANARY}"]', "null", f'{{"type": "x"}}\n"{CANARY}"'])

@@ -37,6 +37,9 @@ ROOMS: Mapping[str, set[str]] = {
     "engine": NOUNS | {"pipeline", "catalogue", "kafka", "settings", "metrics", "probe"},
     "admin": NOUNS | {"pipeline", "catalogue", "avro", "kafka", "registry"},
     "simulate": NOUNS | {"catalogue", "avro", "kafka"},
+    "gateway": NOUNS | {"catalogue", "kafka", "pipeline", "texts", "views"},
+    "client": set(),
+    "views": NOUNS | {"admin", "catalogue", "kafka", "logs", "metrics", "registry", "settings"},
     "machine": NOUNS | {"admin", "simulate", "registry", "catalogue", "kafka", "settings"},
 }
 """Room of `hub/` → the rooms it may import. `cli` and `commands` may import all of them, and nobody imports `cli`."""
@@ -46,11 +49,12 @@ LIBRARIES: Mapping[str, set[str]] = {
     "mode": {"engine"},
     "uvloop": {"engine"},
     "aiokafka": {"engine", "kafka", "simulate"},  # simulate is a publisher: its client is its own
-    "kafka": {"kafka", "admin", "registry", "delivery", "simulate"},
+    "kafka": {"kafka", "admin", "registry", "delivery", "simulate", "views"},
     "prometheus_client": {"metrics", "probe", "machine"},
     "typer": {"cli", "commands"},
     "rich": {"cli", "commands", "machine"},
     "noida": {"kafka"},
+    "httpx": {"client"},
 }
 """Library → the rooms that may import it. Those not named here may be imported anywhere but in `PURE`."""
 

@@ -1,0 +1,178 @@
+"""What the asking doors take and answer: the OpenAPI document is made from these."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+EventId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
+def _day(text: Any) -> date:
+    """A day and nothing that could be taken for one (pydantic reads numbers and midnights too)."""
+    if not isinstance(text, str) or not DAY.fullmatch(text):
+        raise ValueError("expected a day as 2026-11-22")
+    return date.fromisoformat(text)
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class Answer(BaseModel):
+    """Closed, so that what is not written here cannot slip out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Refusal(Answer):
+    """Why a record was refused, and what its sender does about it."""
+
+    code: str = Field(description="A code of the runbook")
+    step: str | None = Field(description="Step of the hub that refused it")
+    pointer: str | None = Field(description='JSON pointer to the field in question; "": the whole body')
+    detail: str | None = Field(description="Expected and found; quotes no value")
+    what: str = Field(description="What the code means, in the language asked for")
+    fix: str = Field(description="What to do about it, in the language asked for")
+
+
+class Station(Answer):
+    """One thing that happened to an event."""
+
+    at: datetime
+    what: Literal["accepted", "applied", "duplicate", "rejected", "delivered", "parked", "failed"]
+    record: str | None = Field(default=None, description="Coordinates of the input record: topic/partition/offset")
+    version: int | None = Field(default=None, description="Events of this person or case applied, this one included")
+    late: bool | None = Field(
+        default=None, description="Effective before another event already applied: it corrects the past"
+    )
+    sequence_gap: bool | None = Field(
+        default=None, description="A number before its `sequence` is missing; nothing waits"
+    )
+    refusal: Refusal | None = None
+    receiver: str | None = None
+    connector: str | None = None
+
+
+class Seen(Answer):
+    """Which fields of the event a receiver gets; `absent` and `masked` are withheld by its entitlement."""
+
+    clear: list[str]
+    masked: list[str]
+    absent: list[str]
+
+
+class Receiver(Answer):
+    """One agency that is entitled to this type of event, and what it did with this one."""
+
+    agency: str
+    name: str = Field(description="In the language asked for")
+    outcome: Literal["delivered", "parked", "failed", "offered", "withheld", "unknown"] = Field(
+        description="offered: in the receiver's topic, no connector has reported yet. withheld: the condition "
+        "of its entitlement does not hold for this event. unknown: the event is no longer kept, so that the condition "
+        "cannot be looked at"
+    )
+    at: datetime | None = None
+    connector: str | None = None
+    basis: str | None = Field(default=None, description="The law that its entitlement rests on")
+    fields: Seen | None = None
+    when: dict[str, list[str]] | None = Field(
+        default=None, description="The condition of its entitlement, where it has one"
+    )
+
+
+class EventStory(Answer):
+    """What became of one event; the same id sent about several persons gives several."""
+
+    event_id: str | None = Field(description="The hub's id of it, as receivers see it; null: it was refused before")
+    type: str | None
+    state: Literal["applied", "duplicate", "rejected"]
+    timeline: list[Station]
+    receivers: list[Receiver]
+
+
+class EventAnswer(Answer):
+    """GET /v1/events/{id}."""
+
+    id: str = Field(description="Your own id of the event")
+    in_flight: list[str] = Field(description="Records accepted under this id that have no verdict yet")
+    events: list[EventStory]
+
+
+class ReceiptItem(Answer):
+    """One receipt of the feed: a verdict on a record of yours, or what a receiver did with an event of yours."""
+
+    kind: Literal["verdict", "delivery"]
+    id: str | None = None
+    event_id: str | None = None
+    type: str | None = None
+    record: str | None = None
+    verdict: Literal["APPLIED", "DUPLICATE", "REJECTED"] | None = None
+    refusal: Refusal | None = None
+    version: int | None = None
+    late: bool | None = None
+    sequence_gap: bool | None = None
+    accepted: datetime | None = None
+    decided: datetime | None = None
+    receiver: str | None = None
+    connector: str | None = None
+    outcome: Literal["DELIVERED", "PARKED", "FAILED"] | None = None
+    delivered: datetime | None = None
+
+
+class ReceiptsAnswer(Answer):
+    """GET /v1/receipts."""
+
+    receipts: list[ReceiptItem]
+    next: str = Field(description="Give it as `since` to go on from here; keep it only after what came is kept")
+    more: bool = Field(description="Whether there is more already")
+
+
+class StatusQuestion(BaseModel):
+    """POST /v1/status/query."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    fin: str = Field(pattern=r"^[0-9A-Z]{7}$", description="7 upper-case Latin letters and digits")
+    as_of: Day | None = Field(default=None, description="The day asked about; default: today")
+    after: EventId | None = Field(
+        None, description="An id of your own: the answer has that event in it, or says `pending` after 2 seconds"
+    )
+
+
+class StatusPart(Answer):
+    """One status that holds on that day. Fields that the caller is not entitled to are not there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+    kind: str
+    source: str = Field(description="The agency whose event says so")
+    start: date | None = Field(default=None, alias="from")
+    until: date | None = Field(default=None, description="First day on which it no longer holds; null: no end is known")
+    fields: dict[str, Any]
+    masked: list[str] = Field(description="Those of `fields` whose value is hidden")
+
+
+class Covers(Answer):
+    """A kind of status that the caller may ask for."""
+
+    kind: str
+    answerable: bool = Field(description="false: your entitlement hangs on a field that a status does not hold")
+    when: dict[str, list[str]] = Field(description="Conditions of your entitlement: parts outside are not shown")
+
+
+class StatusAnswer(Answer):
+    """What the caller may see of a person's status. Nothing in `statuses` means: none of the kinds covered."""
+
+    as_of: date
+    version: int | None = Field(default=None, description="Events of the person applied; told with at least one status")
+    statuses: list[StatusPart]
+    covers: list[Covers]
+    after: Literal["applied", "rejected", "pending"] | None = Field(
+        None, description="What became of the event `after`"
+    )
+    pending: bool = Field(default=False, description="The event named by `after` is not in this answer yet: ask again")
+    lag_seconds: float = Field(description="How old this answer may be")
