@@ -7,18 +7,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.room import SECRET, Room
 
+from hub.kafka.address import free_ports
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PEERS_PYTHON = Path(os.environ.get("BENCH_PEERS", ROOT / ".venv-peers")) / "bin" / "python"
 STREAMS_POM = HERE / "kafka_streams" / "pom.xml"
 STOP_SECONDS = 15.0
+READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,9 @@ class Side:
 
 SIDES = (
     Side("hub", "exactly once, fenced; status a function of the set; receipts, audit, headers", "hub"),
-    Side("confluent_loop", "exactly once; state read back at start; no receipts, audit or headers", "confluent_loop.py"),
+    Side(
+        "confluent_loop", "exactly once; state read back at start; no receipts, audit or headers", "confluent_loop.py"
+    ),
     Side("kafka_streams", "exactly once v2 (JVM); state with changelog; no receipts, audit or headers", "java"),
     Side("quixstreams", "exactly once; state in RocksDB with changelog", "quix_streams.py", 0.2),
     Side("faust", "its exactly_once; state in tables with changelog", "plain_faust.py", 0.05),
@@ -48,11 +54,16 @@ class Unavailable(Exception):
 
 @dataclass
 class Started:
-    """A side that runs: its processes, and the topics to look at (`in, events, status, one, two`)."""
+    """A side that runs: its processes, and the topics to look at (`in, events, status, one, two`).
 
-    processes: Sequence[subprocess.Popen[bytes]]
+    `start` starts one more process of it, `ready` says where a process answers when it carries (the hub's).
+    """
+
+    processes: list[subprocess.Popen[bytes]]
     topics: Sequence[str]
     log: Path
+    start: Callable[[], subprocess.Popen[bytes]] | None = None
+    ready: str = ""
 
     @property
     def pids(self) -> list[int]:
@@ -60,6 +71,18 @@ class Started:
 
     def alive(self) -> bool:
         return all(process.poll() is None for process in self.processes)
+
+    def again(self) -> float:
+        """Stop its one process, start it anew over what is there; seconds until it carries again."""
+        assert self.start is not None
+        _stop(self.processes)
+        began = time.monotonic()
+        self.processes[:] = [self.start()]
+        while self.alive() and time.monotonic() - began < READY_SECONDS:
+            if _answers(self.ready):
+                return time.monotonic() - began
+            time.sleep(0.1)
+        raise ValueError(f"it was not ready again: {self.tail()}")
 
     def tail(self) -> str:
         return " | ".join(self.log.read_text(errors="replace").splitlines()[-4:])[-600:]
@@ -92,8 +115,14 @@ def _hub(room: Room, run: str, workers: int, schemas: Path | None) -> Started:
     }
     log = room.folder / f"{run}.log"
     command = [sys.executable, "-m", "hub", "worker"]
-    processes = [_spawn(command, environment, log) for _ in range(workers)]
-    return Started(processes, ("in.src", "events.veteran", "status.person", "out.one", "out.two"), log)
+    port = free_ports(1)[0]
+
+    def start() -> subprocess.Popen[bytes]:
+        return _spawn(command, environment | {"HUB_METRICS_PORT": str(port)}, log)
+
+    processes = [start(), *(_spawn(command, environment, log) for _ in range(workers - 1))]
+    topics = ("in.src", "events.veteran", "status.person", "out.one", "out.two")
+    return Started(processes, topics, log, start, f"http://127.0.0.1:{port}/readyz")
 
 
 def _peer(side: Side, room: Room, run: str, inbound: str) -> Started:
@@ -153,6 +182,14 @@ def _spawn(
         return subprocess.Popen(
             command, env={**os.environ, **environment}, cwd=folder, stdout=output, stderr=output, start_new_session=True
         )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -48,11 +48,11 @@ def body(number: int, persons: int) -> dict[str, Any]:
     person = number * 7919 % persons
     return {
         "event_id": f"{number:0{ID_DIGITS}d}-aaaa-bbbb-cccc-dddddddddddd",
-        "fin": f"{person:07d}",
+        "fin": f"P{person:06d}",  # no FİN may stand in an id
         "seq": number // persons + 1,
         "source": "urn:agency:dtser",
         "status": "GRANTED",
-        "effective": 20454 + number // persons,
+        "effective": 20454,  # one day for all: the status stays one interval, which is all that the peers keep
         "decided_at": MILLISECONDS + number,
         "percent": number % 100,
         "certificate": f"C{number:08d}",

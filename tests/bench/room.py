@@ -28,7 +28,12 @@ SECRET = "b" * 32
 PARTITIONS = 4
 KEPT = {"_schemas"}
 QUIET: dict[str, Any] = {"log_level": 0}
-LINGER: dict[str, Any] = QUIET | {"linger.ms": 20, "batch.num.messages": 5000, "queue.buffering.max.messages": 1_000_000, "acks": "all"}
+LINGER: dict[str, Any] = QUIET | {
+    "linger.ms": 20,
+    "batch.num.messages": 5000,
+    "queue.buffering.max.messages": 1_000_000,
+    "acks": "all",
+}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from job import BOOTSTRAP, EVENTS, GROUP, IN, NOBODY, ONE, STATUS, TWO, Person, 
 
 JOB = job()
 STATE: dict[str, Person] = {}
-broker = KafkaBroker(BOOTSTRAP, decoder=lambda message: message.body)
+broker = KafkaBroker(BOOTSTRAP, decoder=lambda message: message.body, logger=None)
 HOW: dict[str, Any] = {"auto_offset_reset": "earliest", "ack_policy": AckPolicy.ACK}
 
 

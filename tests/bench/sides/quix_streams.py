@@ -49,7 +49,9 @@ def main() -> None:
     four = TopicConfig(num_partitions=4, replication_factor=1)
     read = {"key_deserializer": "bytes", "value_deserializer": "bytes", "config": four}
     passed = app.topic(EVENTS, **read, **RAW)
-    outs = {name: app.topic(topic, config=four, **RAW) for name, topic in (("one", ONE), ("two", TWO), ("status", STATUS))}
+    outs = {
+        name: app.topic(topic, config=four, **RAW) for name, topic in (("one", ONE), ("two", TWO), ("status", STATUS))
+    }
 
     gate = app.dataframe(app.topic(IN, **read))
     gate = gate.filter(lambda value: person_of(value) is not None)
