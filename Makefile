@@ -8,7 +8,7 @@ LOCKS  := deploy/requirements
 ARGS   ?=
 
 .PHONY: help setup demo up test check bench chaos docs lock clean
-.SILENT: help demo up
+.SILENT: help demo up bench
 
 help:  ## this list
 	grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,8 +43,15 @@ check: $(VENV)/dev.stamp  ## formatting, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.stamp  ## measures the full path beside the engine's probe (ARGS="--events 100000")
-	$(BIN)/python tests/bench/full_path.py $(ARGS)
+# The peers' packages conflict with the hub's: an environment of their own. Without them those sides are skipped.
+.venv-peers/stamp: tests/bench/peers.txt $(VENV)/dev.stamp
+	@echo "setting up .venv-peers (once)" >&2
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/bench/peers.txt >&2
+	@touch $@
+
+bench: .venv-peers/stamp  ## the hub beside others: throughput, CPU, latency, scale (ARGS="--quick --json")
+	$(BIN)/python tests/bench/run.py $(ARGS)
 
 chaos: $(VENV)/dev.stamp  ## kills and freezes everything, then judges the topics (ARGS="--quick": under 8 minutes)
 	$(BIN)/python tests/chaos/run.py $(ARGS)
@@ -60,4 +67,4 @@ lock: $(VENV)/dev.stamp  ## resolves the ranges of pyproject.toml anew
 	    --no-emit-index-url --no-header --no-annotate -o $(LOCKS)/$$name.txt || exit 1; done
 
 clean:  ## removes the environment and what runs have left
-	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-peers data .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

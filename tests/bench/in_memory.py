@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from hub.avro.codec import encode
-from hub.avro.records import wire_header
+from bench.events import PERSONS, SCHEMAS, TYPE, events
+
 from hub.catalogue import load
 from hub.engine.partitioner import murmur2
 from hub.pipeline.attributes import read_attributes
@@ -27,25 +26,22 @@ ROUNDS, REPEATS = 2000, 5
 
 def cost_of_parts() -> dict[str, float]:
     """µs an event, the best of five rounds each."""
-    import bench.full_path as bench
     from world import Memory, Rec
 
-    catalogue, schemas = load(Path(bench.SCHEMAS)), Schemas()
+    catalogue, schemas = load(SCHEMAS), Schemas()
     schemas.assign(catalogue.schemas())
     rules = compile_rulebook(catalogue, schemas, b"b" * 32, 4)
-    of = catalogue.types[bench.TYPE]
-    header = wire_header(schemas.id_of(bench.TYPE))
     records = [
-        Rec("in.src", 0, i, None, encode(of.schema, event, header), _headers(bench.TYPE, event))
-        for i, event in enumerate(bench._events(ROUNDS, 0))
+        Rec("in.src", 0, i, None, event.value, event.headers)
+        for i, event in enumerate(events(ROUNDS, schemas.id_of(TYPE), PERSONS))
     ]
     memory = Memory()
     memory.gate, memory.ledger = Gate(rules, lambda: 0), Ledger(rules, lambda: 0)
     passed = [r for r in memory.pass_gate(records) if r.partition == 0]
     entry = next(iter(memory.ledger({}, passed).changes.values()))
     record, one = passed[0], records[0]
-    reader = rules.ledger_readers[schemas.id_of(bench.TYPE)]
-    gate_reader = rules.gate_readers[schemas.id_of(bench.TYPE)]
+    reader = rules.ledger_readers[schemas.id_of(TYPE)]
+    gate_reader = rules.gate_readers[schemas.id_of(TYPE)]
     codecs, origin = rules.codecs, origin_of(record)
     facts, status = [fact_reader(codecs.fact)(tail) for tail in facts_of(entry)], StatusWriter(codecs.status)
     fields = gate_reader.fields(gate_reader.read(one.value or b""))
@@ -57,7 +53,7 @@ def cost_of_parts() -> dict[str, float]:
         "headers read": lambda: read_attributes(record.headers),
         "headers written": lambda: outbound_headers(dict(record.headers), b"a" * 32, 1, late=False),
         "scan at the gate": lambda: gate_reader.read(value),
-        "rules (pydantic)": lambda: rules.checks[bench.TYPE](fields, "src"),
+        "rules (pydantic)": lambda: rules.checks[TYPE](fields, "src"),
         "scan and two projections": lambda: reader.read(value),
         "identity and content": lambda: (identity(b"s", b"i", b"k"), content("t", 0, 0, value)),
         "two pseudonyms": lambda: (pseudonym(key, b"a"), pseudonym(key, b"b")),
@@ -68,18 +64,6 @@ def cost_of_parts() -> dict[str, float]:
     found["gate, all of it"] = _best(lambda: memory.gate({}, records), 1) / len(records)
     found["ledger, all of it"] = _best(lambda: memory.ledger({}, passed), 1) / len(passed)
     return {name: round(cost, 2) for name, cost in found.items()}
-
-
-def _headers(name: str, event: dict[str, object]) -> list[tuple[str, bytes]]:
-    return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", str(event["event_id"]).encode()),
-        ("ce_source", b"urn:az:agency:src"),
-        ("ce_type", name.encode()),
-        ("ce_time", b"2026-11-01T10:00:00Z"),
-        ("ce_sequence", str(event["seq"]).encode()),
-        ("content-type", b"application/avro"),
-    ]
 
 
 def _best(part: Callable[[], object], rounds: int) -> float:

@@ -1,0 +1,128 @@
+"""Latency from the intended send time to a read-committed reader of `out.one`, under an open loop."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import Side, Started, started
+from bench.events import number_of
+from bench.room import PARTITIONS, QUIET, Room
+from confluent_kafka import Consumer, TopicPartition
+
+Say = Callable[[str], None]
+GENERATOR = Path(__file__).parent / "open_loop.py"
+LEAD_SECONDS = 2.5
+"""The generator makes its events before it begins."""
+BEHIND = 0.01
+"""A generator that ended later than this share of its schedule voids the run."""
+WARM_SHARE = 0.3
+PATIENCE_SECONDS = 15.0
+FIRST_NUMBER = 50_000_000
+"""Numbers of open-loop events, apart from those loaded before."""
+
+
+@dataclass
+class Latency:
+    """Milliseconds; `behind` as a share of the schedule; `void` where the figures say nothing."""
+
+    rate: float
+    p50: float | None = None
+    p99: float | None = None
+    events: int = 0
+    behind: float = 0.0
+    void: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of them lie (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
+
+
+def measure_latency(room: Room, side: Side, rate: float, seconds: float, say: Say) -> Latency:
+    """A run that is void is repeated once. Its input is a topic that holds nothing else."""
+    for attempt in range(2):
+        inbound = _empty_input(room, side, f"{side.name}-{rate:.0f}-{attempt}")
+        with started(side, room, f"latency-{side.name}-{rate:.0f}-{attempt}", inbound) as running:
+            found = open_loop(room, running, inbound, "src", rate, seconds, FIRST_NUMBER)
+        if found.void is None:
+            break
+    say(f"{side.name} at {rate:,.0f}/s: p50 {found.p50 or 0:.0f} ms, p99 {found.p99 or 0:.0f} ms {found.void or ''}")
+    return found
+
+
+def open_loop(
+    room: Room, running: Started, inbound: str, agency: str, rate: float, seconds: float, first: int
+) -> Latency:
+    """One open loop through a side that runs; waits for its first event to come through beforehand."""
+    reader = _reader(room, running.topics[3])
+    _wake(room, running, reader, inbound, agency, first - 1)
+    count, start = int(rate * seconds), time.time() + LEAD_SECONDS + rate * seconds / 100_000
+    words = [room.bootstrap, inbound, agency, room.schema_id(), rate, first, count, start]
+    generator = subprocess.Popen([sys.executable, str(GENERATOR), *map(str, words)], stdout=subprocess.PIPE, text=True)
+    waits = _read(reader, running, rate, first, count, start)
+    late = float(generator.communicate(timeout=30)[0] or "inf")
+    reader.close()
+    behind, warm = late / seconds, [wait for number, wait in waits if number >= count * WARM_SHARE]
+    if behind > BEHIND:
+        return Latency(rate, events=len(waits), behind=behind, void="the generator fell behind")
+    if len(waits) < count:
+        return Latency(rate, events=len(waits), behind=behind, void=f"{count - len(waits)} events did not come out")
+    return Latency(rate, percentile(warm, 0.5) * 1000, percentile(warm, 0.99) * 1000, len(warm), behind)
+
+
+def _empty_input(room: Room, side: Side, name: str) -> str:
+    if side.program == "hub":
+        room.delete(["in.src"])
+        return "in.src"
+    room.create([f"peer-latency-{name}-in"])
+    return f"peer-latency-{name}-in"
+
+
+def _reader(room: Room, topic: str) -> Consumer:
+    reader = Consumer(
+        QUIET
+        | {"bootstrap.servers": room.bootstrap, "group.id": "latency", "isolation.level": "read_committed"}
+        | {"enable.auto.commit": False, "fetch.wait.max.ms": 10, "auto.offset.reset": "earliest"}
+    )
+    reader.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+    return reader
+
+
+def _wake(room: Room, running: Started, reader: Consumer, inbound: str, agency: str, number: int) -> None:
+    """Send one event and wait for it: what runs then is up."""
+    words = [room.bootstrap, inbound, agency, room.schema_id(), 1000, number, 1, time.time()]
+    subprocess.run([sys.executable, str(GENERATOR), *map(str, words)], check=True, capture_output=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and running.alive():
+        record = reader.poll(0.2)
+        if record is not None and not record.error() and number_of(record.value()) == number:
+            return
+    raise ValueError(f"nothing came out: {running.tail()}")
+
+
+def _read(
+    reader: Consumer, running: Started, rate: float, first: int, count: int, start: float
+) -> list[tuple[int, float]]:
+    """(number from 0, seconds from when it was due to when it was read), until all are there."""
+    found: list[tuple[int, float]] = []
+    deadline = start + count / rate + PATIENCE_SECONDS
+    while len(found) < count and time.time() < deadline and running.alive():
+        record = reader.poll(0.2)
+        if record is None:
+            continue
+        records, now = [record, *reader.consume(2000, 0)], time.time()
+        for each in records:
+            number = -1 if each.error() else number_of(each.value()) - first
+            if 0 <= number < count:
+                found.append((number, now - (start + number / rate)))
+    return found

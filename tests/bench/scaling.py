@@ -1,0 +1,179 @@
+"""How the hub scales: workers, persons, agencies; whether a backfill delays the living; whether memory stays flat."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import BY_NAME, Started, started
+from bench.events import PERSONS, SCHEMAS, TYPE, events
+from bench.latency import FIRST_NUMBER, Latency, open_loop
+from bench.room import PARTITIONS, Room, send
+from bench.throughput import run_once
+from bench.watch import committed, cpu_seconds, memory_mib
+
+Say = Callable[[str], None]
+HUB = BY_NAME["hub"]
+AGENCIES = 31
+EVENTS_PER_PERSON = 3
+FEW = 10_000
+BACKFILL = 76_000
+LIVE_RATE, LIVE_SECONDS = 200.0, 6.0
+SOAK_SLICE = 30.0
+
+
+def measure_scaling(
+    room: Room, options: argparse.Namespace, report: Mapping[str, Any], say: Say, left: Callable[[], float]
+) -> dict[str, Any]:
+    """Each part by name, or the reason why it was not measured."""
+    hub = report["sides"].get("hub", {})
+    rate = hub.get("events_per_second")
+    if not rate:
+        return {}
+    parts: dict[str, tuple[float, Callable[[], dict[str, Any]]]] = {
+        "workers": (options.events / rate + 25, lambda: _workers(room, options, hub)),
+        "agencies": (options.events / 4 / rate * 8 + 25, lambda: _agencies(room, options, hub)),
+        "fairness": (BACKFILL / rate + 30, lambda: _fairness(room)),
+        "persons": (EVENTS_PER_PERSON * options.many / rate * 1.3 + 40, lambda: _persons(room, options.many)),
+    }
+    found: dict[str, Any] = {}
+    for name, (seconds, part) in parts.items():
+        if name in options.scaling.split(","):
+            found[name] = _measured(name, seconds, part, say, left)
+    if options.soak:
+        found["soak"] = _measured("soak", options.soak * 60, lambda: _soak(room, rate / 2, options.soak), say, left)
+    return found
+
+
+def _measured(
+    name: str, seconds: float, part: Callable[[], dict[str, Any]], say: Say, left: Callable[[], float]
+) -> dict[str, Any]:
+    if left() < seconds:
+        return {"reason": f"not measured: it takes some {seconds:.0f} s, {left():.0f} were left"}
+    try:
+        found = part()
+    except ValueError as error:
+        found = {"reason": str(error)}
+    say(f"{name}: {found}")
+    return found
+
+
+def _workers(room: Room, options: argparse.Namespace, hub: Mapping[str, Any]) -> dict[str, Any]:
+    _fill(room, SCHEMAS, options.events, PERSONS)
+    two = run_once(room, HUB, "workers-2", options.events, options.seconds, workers=2)
+    ratio = two["events_per_second"] / hub["events_per_second"]
+    return {"one": hub["events_per_second"], "two": round(two["events_per_second"], 1), "ratio": round(ratio, 3)}
+
+
+def _agencies(room: Room, options: argparse.Namespace, hub: Mapping[str, Any]) -> dict[str, Any]:
+    schemas, count = room.folder / "agencies", options.events // 4
+    catalogue_of(schemas, receivers=AGENCIES)
+    _fill(room, schemas, count, PERSONS)
+    many = run_once(room, HUB, "agencies", count, options.seconds * 4, schemas=schemas)
+    each, small = many["cpu_us"] / AGENCIES, hub["cpu_us"] / 2
+    return {"cpu_us_2": round(small, 2), "cpu_us_31": round(each, 2), "cpu_ratio": round(each / small, 3)}
+
+
+def _persons(room: Room, persons: int) -> dict[str, Any]:
+    """CPU an event and memory with few and with many persons, three events each; then the rebuild of the many."""
+    few, count = _filled_state(room, FEW), persons * EVENTS_PER_PERSON
+    many = _filled_state(room, persons)
+    grown = (many["memory_mib"] - few["memory_mib"]) * 2**20 / (persons - FEW)
+    return {
+        "persons": persons,
+        "events": count,
+        "cpu_ratio": round(many["cpu_us"] / few["cpu_us"], 3),
+        "bytes_per_person": round(grown),
+        "rebuild_seconds": round(many["rebuild_seconds"], 1),
+    }
+
+
+def _filled_state(room: Room, persons: int) -> dict[str, float]:
+    count = persons * EVENTS_PER_PERSON
+    _fill(room, SCHEMAS, count, persons)
+    with started(HUB, room, f"persons-{persons}") as running:
+        cpu = _until(room, running, count)
+        memory = memory_mib(running.pids[0], "VmRSS")
+        rebuild = running.again()
+        return {"cpu_us": cpu, "memory_mib": memory, "rebuild_seconds": rebuild}
+
+
+def _until(room: Room, running: Started, count: int) -> float:
+    """CPU µs an event between a third and all of them. Raises `ValueError` where it ends before."""
+    first: tuple[int, float] | None = None
+    deadline = time.monotonic() + 60 + count / 1000
+    while running.alive() and time.monotonic() < deadline:
+        done, cpu = committed(room.admin, running.topics[3], PARTITIONS), cpu_seconds(running.pids[0])
+        if first is None and done >= count / 3:
+            first = done, cpu
+        if done >= count and first is not None:
+            return (cpu - first[1]) / max(1, done - first[0]) * 1e6
+        time.sleep(0.1)
+    raise ValueError(f"it did not carry {count} events: {running.tail()}")
+
+
+def _fairness(room: Room) -> dict[str, Any]:
+    """Live events of one agency alone, then while another one backfills."""
+    schemas = room.folder / "fairness"
+    catalogue_of(schemas, publishers=("src", "live"))
+    _fill(room, schemas, 0, PERSONS)
+    with started(HUB, room, "fairness", schemas=schemas) as running:
+        alone = _live(room, running, FIRST_NUMBER)
+        backlog = list(events(BACKFILL, room.schema_id(), PERSONS))
+        sender = threading.Thread(target=send, args=(room.bootstrap, "in.src", backlog))
+        sender.start()
+        beside = _live(room, running, FIRST_NUMBER * 3 // 2)
+        sender.join()
+    if alone.p99 is None or beside.p99 is None:
+        raise ValueError(f"void: {alone.void or beside.void}")
+    ratio = round(beside.p99 / alone.p99, 3)
+    return {"p99_alone": round(alone.p99, 1), "p99_beside": round(beside.p99, 1), "ratio": ratio}
+
+
+def _live(room: Room, running: Started, first: int) -> Latency:
+    return open_loop(room, running, "in.live", "live", LIVE_RATE, LIVE_SECONDS, first)
+
+
+def _soak(room: Room, rate: float, minutes: float) -> dict[str, Any]:
+    """Open loops one after the other; memory after each. The events remembered are memory too, 120 bytes each."""
+    room.delete(["in.src"])
+    memory: list[float] = []
+    with started(HUB, room, "soak") as running:
+        for number in range(max(3, round(minutes * 60 / SOAK_SLICE))):
+            first = FIRST_NUMBER // 10 + number * int(rate * SOAK_SLICE + 1)
+            open_loop(room, running, "in.src", "src", rate, SOAK_SLICE, first)
+            memory.append(round(memory_mib(running.pids[0], "VmRSS"), 1))
+    third = max(1, len(memory) // 3)
+    ends = statistics.median(memory[third : 2 * third]), statistics.median(memory[-third:])
+    grown = (ends[1] - ends[0]) * 2**20 / (rate * SOAK_SLICE * third)
+    return {"memory_mib": memory, "bytes_per_event": round(grown)}
+
+
+def _fill(room: Room, schemas: Path, count: int, persons: int) -> None:
+    room.delete(topic for topic in room.topics() if topic.startswith("in."))
+    room.prepare_hub(schemas)
+    if count:
+        room.load("in.src", count, persons)
+
+
+def catalogue_of(folder: Path, receivers: int = 2, publishers: tuple[str, ...] = ("src",)) -> None:
+    """The benchmark's catalogue with more receivers (its two projections in turn), or more publishers."""
+    shutil.copytree(SCHEMAS, folder, dirs_exist_ok=True)
+    lists = folder / "catalogue"
+    clear = [(lists / "entitlements" / f"{name}.yaml").read_text() for name in ("one", "two")]
+    names = ["one", "two", *(f"r{number:02d}" for number in range(3, receivers + 1))]
+    for number, name in enumerate(names):
+        (lists / "entitlements" / f"{name}.yaml").write_text(clear[number % 2])
+    rows = [_agency(name, publishes=True) for name in publishers] + [_agency(name, publishes=False) for name in names]
+    (lists / "agencies.yaml").write_text("".join(rows))
+
+
+def _agency(code: str, *, publishes: bool) -> str:
+    types = TYPE if publishes else ""
+    return f"- code: {code}\n  kind: own\n  name: {{az: {code}, en: {code}}}\n  publishes: [{types}]\n"
