@@ -1,6 +1,6 @@
 """The ledger: `events.<stream>` → status, `out.<agency>`, receipts.
 
-    read → recognise → record → fold → route → receipt
+    read → recognise → write the fact → fold the status → offer to receivers → receipt
 
 The state it is given never changes under its hands: what a batch makes of it comes back as `changes`.
 """
