@@ -73,7 +73,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._faults = 0
+        self._faults = self._commits = 0
         self._chain = Chain(f"{spec.name}.{number}")
         self._log = log.bind(lane=spec.name, number=number)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
@@ -92,9 +92,9 @@ class Number:
     async def _run(self) -> None:
         wait = FIRST_WAIT
         while not self._stopping.is_set():
+            commits = self._commits
             try:
                 await self._start()
-                wait = FIRST_WAIT
                 await self._carry()
             except asyncio.CancelledError:
                 raise
@@ -102,7 +102,7 @@ class Number:
                 self._fatal(error)
                 return
             except Exception as error:  # whatever it was, the outcome may be either: start again
-                wait = await self._come_back(error, wait)
+                wait = await self._come_back(error, FIRST_WAIT if self._commits > commits else wait)
 
     async def _come_back(self, error: Exception, wait: float) -> float:
         """Give everything up, wait, and say why; returns the next wait."""
@@ -242,6 +242,7 @@ class Number:
         assert self._producer is not None
         with runtime.observer.timed(f"{spec.name}_commit"):
             await self._producer.commit((*result.outputs, *summary), offsets)
+        self._commits += 1
         self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain

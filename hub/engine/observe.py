@@ -30,8 +30,10 @@ class LaneMetrics:
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
         began = time.perf_counter()
-        yield
-        self._metrics.observe(m.PROCESSING, step, seconds=time.perf_counter() - began)
+        try:
+            yield
+        finally:
+            self._metrics.observe(m.PROCESSING, step, seconds=time.perf_counter() - began)
 
     def committed(self, lane: str, result: Result) -> None:
         for tally, count in result.tally.items():
