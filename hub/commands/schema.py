@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from hub import logs, registry
-from hub.catalogue import SCHEMAS, Catalogue, load
+from hub import registry
+from hub.catalogue import SCHEMAS, Catalogue
+from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of, table
 from hub.errors import ConfigError, SchemaError
 from hub.machine.running import connect
-from hub.settings import Settings, load_settings
+from hub.settings import Settings
 
 app = typer.Typer(help="Event types and their schemas.", no_args_is_help=True)
 
-PIPE_COLUMNS = 200
 REFUSED, BREAKS = 1, 3
 """Exit codes: the working tree cannot be released; a change breaks somebody."""
 
-out = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Type = Annotated[str, typer.Argument(help="An event type's full name.")]
 
 
@@ -44,19 +36,19 @@ class Lane(StrEnum):
 @app.command("list")
 def list_types(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Event types: stream, key, schema id where a hub runs, who publishes, who receives."""
-    settings = _settings(data_dir=data_dir)
-    catalogue, ids = _catalogue(settings), _ids(settings)
+    settings = settings_of(data_dir=data_dir)
+    catalogue, ids = catalogue_of(settings), _ids(settings)
     rows = [_row(catalogue, name, ids) for name in catalogue.types]
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
         return
-    _table(rows[0].keys(), (map(str, row.values()) for row in rows))
+    table(rows[0].keys(), (map(str, row.values()) for row in rows))
 
 
 @app.command()
 def show(name: Type) -> None:
     """The Avro schema of an event type."""
-    catalogue = _catalogue(_settings())
+    catalogue = catalogue_of(settings_of())
     out.print_json(data=catalogue.types[_known(catalogue, name)].schema)
 
 
@@ -70,7 +62,7 @@ def scanner(
 
     from hub.pipeline.rulebook import compile_rulebook
 
-    catalogue = _catalogue(_settings())
+    catalogue = catalogue_of(settings_of())
     _known(catalogue, name)
     ids = registry.Schemas()
     ids.assign(catalogue.schemas())
@@ -88,7 +80,7 @@ def check(as_json: AsJson = False) -> None:
     """Lint schemas and catalogue, hold them against every released version. Exit code 1: they cannot be released."""
     from hub.evolution.check import check as checked
 
-    settings = _settings()
+    settings = settings_of()
     found, problems = checked(_folder(settings))
     catalogue, unsound = _sound(settings)
     problems = [*unsound, *problems]
@@ -97,7 +89,7 @@ def check(as_json: AsJson = False) -> None:
         print(json.dumps({"schemas": [each._asdict() for each in found], "problems": said}, ensure_ascii=False))
     else:
         for problem in problems:
-            err.print(Text(str(problem)))
+            err.print(Text(str(problem)), soft_wrap=True, highlight=False)
         states = {state: sum(each.state == state for each in found) for state in dict.fromkeys(e.state for e in found)}
         out.print(", ".join(f"{count} {state}" for state, count in states.items()), highlight=False)
         for each in found:
@@ -116,7 +108,7 @@ def diff(
     from hub.evolution.breaks import Readers, broken, latest, withdrawn
     from hub.evolution.released import read_released, working
 
-    folder = _folder(_settings())
+    folder = _folder(settings_of())
     released, now = latest(read_released(folder, [])), working(folder)
     chosen = sorted(names or {*released, *now})
     unknown = [name for name in chosen if name not in released and name not in now]
@@ -142,12 +134,12 @@ def release() -> None:
     from hub.evolution.check import check as checked
     from hub.evolution.released import freeze, read_released, working
 
-    settings = _settings()
+    settings = settings_of()
     folder = _folder(settings)
     _, problems = checked(folder)
     if problems:
         raise SchemaError(problems)
-    _catalogue(settings)
+    catalogue_of(settings)
     new = freeze(folder, working(folder), read_released(folder, []))
     out.print("\n".join(new) or "nothing has changed since the last release", highlight=False)
 
@@ -157,22 +149,22 @@ def register(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Register the catalogue's schemas: event types, the hub's records, projections. Doing it twice is harmless."""
     from hub.evolution.check import check as checked
 
-    settings = _settings(data_dir=data_dir)
-    catalogue, (_, problems) = _catalogue(settings), checked(_folder(settings))
+    settings = settings_of(data_dir=data_dir)
+    catalogue, (_, problems) = catalogue_of(settings), checked(_folder(settings))
     if problems:
         raise SchemaError(problems)
     connection, pairs = connect(settings), list(catalogue.schemas())
     before = registry.read(connection)
     new = [(subject, text) for subject, text in pairs if before.same(subject, text) is None]
     where = connection.schema_registry or f"{connection.bootstrap}, topic _schemas"
-    err.print(f"{len(pairs)} schemas, {len(new)} of them new → {where}")
+    err.print(f"{len(pairs)} schemas, {len(new)} of them new → {where}", soft_wrap=True, highlight=False)
     after = registry.register(connection, pairs)
     rows = [_registered(after, subject, text) for subject, text in new]
     if as_json:
         print(json.dumps({"there": len(pairs) - len(new), "registered": rows}, ensure_ascii=False))
         return
     if rows:
-        _table(rows[0].keys(), (map(str, row.values()) for row in rows))
+        table(rows[0].keys(), (map(str, row.values()) for row in rows))
     out.print(f"{len(pairs) - len(new)} were there, {len(new)} registered", highlight=False)
 
 
@@ -185,7 +177,7 @@ def docs(
     """The AsyncAPI document and browsable pages in both languages, from the catalogue."""
     from hub.handbook.pages import documents
 
-    found = documents(_catalogue(_settings()))
+    found = documents(catalogue_of(settings_of()))
     for name, text in found.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +192,7 @@ def _print_diff(rows: list[dict[str, Any]], as_json: bool) -> None:
     if not rows:
         out.print("nothing has changed since the last release")
         return
-    _table(
+    table(
         ("type", "field", "change", "what", "whom it breaks"),
         ((row["type"], row["field"], row["change"], row["detail"], _hits(row["breaks"]) or "nobody") for row in rows),
     )
@@ -231,7 +223,7 @@ def _connectors_read() -> dict[str, Any]:
 
 def _sound(settings: Settings) -> tuple[Catalogue | None, list[Any]]:
     try:
-        return _catalogue(settings), []
+        return catalogue_of(settings), []
     except SchemaError as error:
         return None, list(error.problems)
 
@@ -248,18 +240,8 @@ def _print_sound(catalogue: Catalogue | None, problems: int) -> None:
     )
 
 
-def _settings(**given: Any) -> Settings:
-    settings = load_settings(**given)
-    logs.configure(settings.log_level)
-    return settings
-
-
 def _folder(settings: Settings) -> Path:
     return settings.schemas or SCHEMAS
-
-
-def _catalogue(settings: Settings) -> Catalogue:
-    return load(_folder(settings))
 
 
 def _known(catalogue: Catalogue, name: str) -> str:
@@ -285,12 +267,3 @@ def _row(catalogue: Catalogue, name: str, ids: registry.Schemas | None) -> dict[
         "published by": ", ".join(a.code for a in catalogue.agencies.values() if name in a.publishes),
         "received by": ", ".join(e.agency for e in catalogue.entitlements[name]),
     }
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    out.print(table)
