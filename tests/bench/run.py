@@ -85,7 +85,7 @@ def _latencies(
     """For the hub and Kafka Streams, at 1 thousand/s and at half of the hub's maximum."""
     found: dict[str, Any] = {}
     highest = sides.get("hub", {}).get("events_per_second")
-    for name in ("hub", "kafka_streams"):
+    for name in () if options.no_latency else ("hub", "kafka_streams"):
         if highest is None or not sides.get(name, {}).get("events_per_second"):
             continue
         found[name] = {}
@@ -118,6 +118,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sides", default=",".join(side.name for side in SIDES))
     parser.add_argument("--scaling", default="workers,agencies,persons,fairness", help="which; '' for none")
+    parser.add_argument("--no-latency", action="store_true", help="leave the open loops out")
     parser.add_argument("--soak", type=float, default=0, help="minutes at half load, memory watched")
     parser.add_argument("--output", type=Path, default=Path("data/bench"))
     options = parser.parse_args()
