@@ -32,6 +32,7 @@ ROOMS: Mapping[str, set[str]] = {
     "evolution": NOUNS | {"avro", "catalogue", "registry"},
     "handbook": NOUNS | {"avro", "catalogue", "simulate"},
     "pipeline": NOUNS | {"avro", "catalogue"},
+    "access": NOUNS | {"avro", "catalogue", "kafka", "metrics", "pipeline", "settings"},
     "sdk": {"errors"},
     "delivery": NOUNS | {"sdk", "avro", "kafka", "registry", "metrics"},
     "engine": NOUNS | {"pipeline", "catalogue", "kafka", "settings", "metrics", "probe"},
@@ -49,7 +50,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "mode": {"engine"},
     "uvloop": {"engine"},
     "aiokafka": {"engine", "kafka", "simulate"},  # simulate is a publisher: its client is its own
-    "kafka": {"kafka", "admin", "registry", "delivery", "simulate", "views"},
+    "kafka": {"kafka", "access", "admin", "registry", "delivery", "simulate", "views"},
     "prometheus_client": {"metrics", "probe", "machine"},
     "typer": {"cli", "commands"},
     "rich": {"cli", "commands", "machine"},
