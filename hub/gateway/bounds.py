@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -27,11 +28,15 @@ class Bounds:
 
 
 class Budget:
-    """Bytes that may wait at once. Used in one event loop."""
+    """Bytes that may wait at once; `elsewhere` says how many more wait that no request holds any longer. Used in one
+    event loop."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.used = 0
+    def __init__(self, most: int, elsewhere: Callable[[], int] = lambda: 0) -> None:
+        self._most, self._elsewhere, self._held = most, elsewhere, 0
+
+    @property
+    def used(self) -> int:
+        return self._held + self._elsewhere()
 
     def hold(self) -> Hold:
         return Hold(self)
@@ -40,10 +45,10 @@ class Budget:
         """Raises `Refused` (503) where there is no room."""
         if self.used + size > self._most:
             raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
-        self.used += size
+        self._held += size
 
     def give(self, size: int) -> None:
-        self.used -= size
+        self._held -= size
 
 
 class Hold:
