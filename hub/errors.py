@@ -85,6 +85,7 @@ class Admission(StrEnum):
     CERTIFICATE_UNKNOWN = "certificate_unknown"
     PROOFS_DIFFER = "proofs_differ"
     AGENCY_UNKNOWN = "agency_unknown"
+    REGISTRY_RIGHT_MISSING = "registry_right_missing"
     RATE_LIMITED = "rate_limited"
     QUOTA_EXCEEDED = "quota_exceeded"
 

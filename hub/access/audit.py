@@ -57,7 +57,7 @@ class Audit:
         self._log, self._metrics, self._clock, self._every = log, metrics, clock, every
         self._folded: dict[_Line, tuple[int, Counter[str]]] = {}
         self._taken: list[Entry] = []
-        self._lost = 0
+        self._lost, self._failing = 0, False
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
@@ -125,8 +125,13 @@ class Audit:
             self._log.write(self._taken)
         except Exception as error:
             self._metrics.set(AUDIT_WAITING, to=max(0, self._clock() - self._taken[0]["at"]) / 1000)
-            log.warning("the audit cannot be written; it is kept and tried again", why=type(error).__name__)
+            if not self._failing:
+                log.warning("the audit cannot be written; it is kept and tried again", why=type(error).__name__)
+            self._failing = True
             return False
+        if self._failing:
+            log.info("the audit is written again")
+        self._failing = False
         with self._lock:
             self._taken = []
         self._metrics.set(AUDIT_WAITING, to=0)

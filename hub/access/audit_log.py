@@ -8,11 +8,10 @@ writes under this name), and the end of the chain is read from the topic before 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
-import structlog
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
@@ -22,8 +21,6 @@ from hub.errors import Retry
 from hub.kafka.clients import consumer, producer
 from hub.kafka.connection import Connection
 from hub.pipeline.summarise import Chain
-
-log = structlog.get_logger(__name__)
 
 TOPIC = "audit"
 WRITE_SECONDS = 10.0
@@ -39,19 +36,25 @@ class Codecs(NamedTuple):
 
 
 class AuditLog:
-    """Used by one thread. `writer` names the chain: a process that starts under the same name goes on with it."""
+    """Used by one thread. `writer` names the chain: a process that starts under the same name goes on with it.
 
-    def __init__(self, connection: Connection, codec: RecordCodec, writer: str) -> None:
-        self._connection, self._codecs, self._writer = connection, Codecs(codec), writer
+    `hub` names the hub towards the broker. `codec` gives what `hub.AuditEntry` is packed with; it is asked when the
+    first entry comes, since the schema may be registered after a door has opened.
+    """
+
+    def __init__(self, connection: Connection, codec: Callable[[], RecordCodec], writer: str, hub: str) -> None:
+        self._connection, self._codec, self._writer, self._hub = connection, codec, writer, hub
+        self._codecs: Codecs | None = None
         self._opened: tuple[contextlib.ExitStack, KafkaProducer, TopicPartition] | None = None
         self._chain = self._tried = Chain(writer)
 
     def write(self, entries: list[Entry]) -> None:
         """Durable, and in the chain once. Raises `KafkaError`, `Retry`, `ConfigError`: give the same entries again."""
         try:
-            client, part, written = self._open()
+            codecs = self._codecs = self._codecs or Codecs(self._codec())
+            client, part, written = self._open(codecs)
             if not written:
-                self._send(client, part, entries)
+                self._send(client, part, codecs, entries)
         except Exception:
             self._drop()
             raise
@@ -59,10 +62,10 @@ class AuditLog:
     def close(self) -> None:
         self._drop()
 
-    def _send(self, client: KafkaProducer, part: TopicPartition, entries: list[Entry]) -> None:
+    def _send(self, client: KafkaProducer, part: TopicPartition, codecs: Codecs, entries: list[Entry]) -> None:
         chain, values = self._chain, []
         for entry in entries:
-            value, chain = chain.add(self._codecs, entry)
+            value, chain = chain.add(codecs, entry)
             values.append(value)
         self._tried = chain
         client.begin_transaction()
@@ -73,20 +76,20 @@ class AuditLog:
         client.commit_transaction()
         self._chain = chain
 
-    def _open(self) -> tuple[KafkaProducer, TopicPartition, bool]:
+    def _open(self, codecs: Codecs) -> tuple[KafkaProducer, TopicPartition, bool]:
         """A producer, where to write, and whether the last attempt turns out to have been committed."""
         if self._opened is not None:
             return self._opened[1], self._opened[2], False
         with contextlib.ExitStack() as opening:
             client = opening.enter_context(
-                producer(self._connection, transactional_id=f"hub.audit.{self._writer}", **SETTINGS)
+                producer(self._connection, transactional_id=f"{self._hub}.audit.{self._writer}", **SETTINGS)
             )
             client.init_transactions()
             parts = client.partitions_for(TOPIC)
             if not parts:
                 raise Retry(f"the broker has no topic {TOPIC}: `hub topics apply` makes it")
             part = TopicPartition(TOPIC, crc32(self._writer.encode()) % len(parts))
-            found = list(_tail(self._connection, self._codecs.audit, part, self._writer))
+            found = list(_tail(self._connection, codecs.audit, part, self._writer))
             self._chain = found[-1] if found else Chain(self._writer)
             self._opened = opening.pop_all(), client, part
         return client, part, self._tried.number > 0 and self._tried in found

@@ -79,7 +79,7 @@ class Doorkeeper:
         user, text = _read(said[0], basic=self._basic) if len(said) == 1 else (None, "")
         token = self._tokens.prove(text)
         if user not in (None, token.agency):
-            raise Forbidden(Admission.PROOFS_DIFFER, "the token is not of the agency that is named", token.agency)
+            raise Unauthenticated(Admission.PROOFS_DIFFER, "the token is not of the agency that is named", token.agency)
         if token.agency not in self._agencies:
             raise Forbidden(Admission.AGENCY_UNKNOWN, "the catalogue no longer has the token's agency")
         return token

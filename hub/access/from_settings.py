@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from hub.access.audit import Audit
 from hub.access.audit_log import AuditLog
 from hub.access.certificates import Certificates
 from hub.access.doorkeeper import Doorkeeper, Tells
+from hub.access.entries import Registered, codec_of
 from hub.access.limits import Limits
 from hub.access.tokens import Tokens
-from hub.avro.records import RecordCodec
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError
 from hub.kafka.connection import Connection
@@ -35,10 +36,18 @@ def open_limits(settings: Settings, catalogue: Catalogue) -> Limits:
     return Limits(settings.limit, own)
 
 
-def open_audit(door: str, settings: Settings, connection: Connection, codec: RecordCodec, metrics: Metrics) -> Audit:
-    """The writer is `<door>.<instance>`: it goes on with its chain after a restart. `codec`: of `hub.AuditEntry`.
+def open_audit(
+    door: str, settings: Settings, connection: Connection, schemas: Callable[[], Registered], metrics: Metrics
+) -> Audit:
+    """The writer is `<door>.<instance>`: it goes on with its chain after a restart.
 
-    The broker is looked for when there is something to write, so that a door opens without it.
+    Broker and `schemas` (where schemas are registered) are asked when there is something to write, so that a door opens
+    without them.
     """
+    return Audit(open_log(door, settings, connection, schemas), metrics)
+
+
+def open_log(door: str, settings: Settings, connection: Connection, schemas: Callable[[], Registered]) -> AuditLog:
+    """The chain itself, for a command that waits until its line is written."""
     writer = f"{door}.{settings.instance or socket.gethostname()}"
-    return Audit(AuditLog(connection, codec, writer), metrics)
+    return AuditLog(connection, lambda: codec_of(schemas()), writer, settings.name)

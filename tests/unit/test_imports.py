@@ -28,7 +28,7 @@ ROOMS: Mapping[str, set[str]] = {
     "catalogue": NOUNS | {"avro"},
     "kafka": {"errors"},
     "settings": {"errors", "kafka"},
-    "registry": NOUNS | {"kafka", "avro", "catalogue", "metrics"},
+    "registry": NOUNS | {"access", "kafka", "avro", "catalogue", "metrics"},
     "evolution": NOUNS | {"avro", "catalogue", "registry"},
     "handbook": NOUNS | {"avro", "catalogue", "simulate"},
     "pipeline": NOUNS | {"avro", "catalogue"},
