@@ -14,11 +14,9 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from hub.access import Audit, Doorkeeper, Limits
-from hub.access.audit_log import AuditLog
-from hub.access.certificates import Certificates
+from hub.access import Audit
+from hub.access.from_settings import open_audit, open_doorkeeper, open_limits
 from hub.access.tls import uvicorn_tls
-from hub.access.tokens import Tokens
 from hub.errors import ConfigError
 from hub.gateway import ask, health
 from hub.gateway.about import About
@@ -84,11 +82,12 @@ def run(settings: Settings, connection: Connection, rules: Rulebook, ids: Schema
 def _parts(settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds) -> Iterator[Parts]:
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
-    writer = f"{settings.name}.{DOOR}.{settings.instance or socket.gethostname()}"
     lookup, read_back = Lookup(connection), ReadBack(Lookup(connection), rules)
-    audit_log = AuditLog(connection, rules.codecs.audit, writer)
     try:
-        with Audit(audit_log, metrics) as audit, Views(settings, connection) as views:
+        with (
+            open_audit(DOOR, settings, connection, lambda: ids, metrics) as audit,
+            Views(settings, connection) as views,
+        ):
             yield Parts(settings, connection, rules, ids, views, audit, metrics, lookup, read_back)
     finally:
         lookup.close()
@@ -114,8 +113,9 @@ def application(parts: Parts, appender: Appender) -> ASGIApp:
     settings, rules, metrics = parts.settings, parts.rules, parts.metrics
     bounds = bounds_of(settings)
     budget = Budget(bounds.waiting_bytes, lambda: appender.waiting_bytes)
-    limits = Limits(settings.limit, settings.own_limits())
-    desk = HttpDesk(_doorkeeper(parts), parts.audit, metrics, bounds, budget)
+    limits = open_limits(settings, rules.catalogue)
+    keeper = open_doorkeeper(DOOR, settings, rules.catalogue, parts.audit)
+    desk = HttpDesk(keeper, parts.audit, metrics, bounds, budget)
     known = Known(parts.views.receipts.verdicts_on, parts.read_back)
     publishing = Publishing(desk, rules.catalogue, Examiner(rules), known, appender, limits, parts.audit, metrics)
     questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret)
@@ -142,12 +142,6 @@ def bounds_of(settings: Settings) -> Bounds:
         waiting_bytes=int(settings.gateway_waiting_mib * MIB),
         requests=settings.gateway_requests,
     )
-
-
-def _doorkeeper(parts: Parts) -> Doorkeeper:
-    agencies, settings = parts.rules.catalogue.agencies, parts.settings
-    certificates = Certificates(agencies, settings.client_certificates)
-    return Doorkeeper(DOOR, Tokens(settings.tokens_file()), agencies, certificates, parts.audit)
 
 
 def _config(parts: Parts, app: ASGIApp) -> uvicorn.Config:

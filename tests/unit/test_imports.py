@@ -42,7 +42,7 @@ ROOMS: Mapping[str, set[str]] = {
     | {"access", "avro", "catalogue", "handbook", "kafka", "metrics", "pipeline", "settings", "texts", "views"},
     "client": set(),
     "views": NOUNS | {"admin", "catalogue", "kafka", "logs", "metrics", "registry", "settings"},
-    "machine": NOUNS | {"admin", "simulate", "registry", "catalogue", "kafka", "settings"},
+    "machine": NOUNS | {"access", "admin", "simulate", "registry", "catalogue", "kafka", "settings"},
 }
 """Room of `hub/` → the rooms it may import. `cli` and `commands` may import all of them, and nobody imports `cli`."""
 
