@@ -1,18 +1,18 @@
-"""The gateway as an ASGI application: its routes, what a failure is answered with, what is counted."""
+"""The gateway as an ASGI application: its routes, what a failure is answered with, what is counted.
+
+Starlette's requests, responses and routes, without its stack of middleware: that took as long as all the rest of a request.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import structlog
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Match, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from hub.access import Denied
 from hub.errors import Door
@@ -27,65 +27,70 @@ DOOR = "gateway"
 OTHER = "other"
 OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
 """Answered however much there is to do."""
-CODES = {404: Door.ROUTE_UNKNOWN, 405: Door.METHOD_NOT_ALLOWED}
-
-Answer = Callable[[Request], Awaitable[Response]]
 
 
-def gateway_app(desk: HttpDesk, routes: Sequence[Route], metrics: Metrics) -> ASGIApp:
-    """All routes behind one entrance."""
+class Gateway:
+    """Lets in as many requests as may be at once; answers each, and tells of it."""
 
-    async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refused)
-        return desk.refused(request, error)
-
-    async def not_let_in(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Denied)
-        return desk.not_let_in(request, error)
-
-    async def wrong_way(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        code = CODES.get(error.status_code, Door.REQUEST_MALFORMED)
-        return desk.problem(request, error.status_code, code, headers=error.headers)
-
-    async def failed(request: Request, error: Exception) -> Response:
-        return desk.problem(request, 500, Door.FAILED)
-
-    handlers: dict[Any, Any] = {Refused: refused, Denied: not_let_in, HTTPException: wrong_way, Exception: failed}
-    app = Starlette(routes=list(routes), exception_handlers=handlers)
-    app.router.redirect_slashes = False
-    return Entrance(app, desk, {route.endpoint: route.path for route in routes}, metrics)
-
-
-class Entrance:
-    """Lets in as many requests as may be at once; tells of each what became of it."""
-
-    def __init__(self, app: ASGIApp, desk: HttpDesk, paths: Mapping[Any, str], metrics: Metrics) -> None:
-        self._app, self._desk, self._paths, self._metrics = app, desk, paths, metrics
+    def __init__(self, desk: HttpDesk, routes: Sequence[Route], metrics: Metrics) -> None:
+        self._desk, self._metrics = desk, metrics
+        self._exact = {route.path: route for route in routes if "{" not in route.path}
+        self._patterns = [route for route in routes if "{" in route.path]
         self.inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
-        began, status = time.perf_counter(), 500
+        began, status, request = time.perf_counter(), 500, Request(scope, receive)
 
         async def sending(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
+        route = self._route(scope)
         self.inside += 1
         try:
-            await self._enter(scope, receive, sending)
+            answer = await self._answer(request, route)
+            await answer(scope, receive, sending)
         finally:
             self.inside -= 1
-            route = self._paths.get(scope.get("endpoint"), OTHER)
-            self._metrics.count(HTTP_REQUESTS, DOOR, route, str(status))
-            self._metrics.observe(HTTP_SECONDS, DOOR, route, seconds=time.perf_counter() - began)
+            path = route.path if route else OTHER
+            self._metrics.count(HTTP_REQUESTS, DOOR, path, str(status))
+            self._metrics.observe(HTTP_SECONDS, DOOR, path, seconds=time.perf_counter() - began)
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.inside > self._desk.bounds.requests and scope["path"] not in OPEN:
-            answer = self._desk.problem(Request(scope), 503, Door.BUSY, retry_after=BUSY_SECONDS)
-            await answer(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+    def _route(self, scope: Scope) -> Route | None:
+        """The route of the path, whatever the method."""
+        found = self._exact.get(scope["path"])
+        if found is not None:
+            return found
+        for route in self._patterns:
+            match, inner = route.matches(scope)
+            if match is not Match.NONE:
+                scope.update(inner)
+                return route
+        return None
+
+    async def _answer(self, request: Request, route: Route | None) -> Response:
+        try:
+            self._check(request, route)
+            assert route is not None
+            answer: Response = await route.endpoint(request)
+            return answer
+        except Refused as refused:
+            return self._desk.refused(request, refused)
+        except Denied as denied:
+            return self._desk.not_let_in(request, denied)
+        except ClientDisconnect:
+            return self._desk.problem(request, 400, Door.REQUEST_MALFORMED, "the body ended early")
+        except Exception:
+            log.exception("a request failed", path=route.path if route else OTHER)
+            return self._desk.problem(request, 500, Door.FAILED)
+
+    def _check(self, request: Request, route: Route | None) -> None:
+        if route is None:
+            raise Refused(404, Door.ROUTE_UNKNOWN)
+        if self.inside > self._desk.bounds.requests and route.path not in OPEN:
+            raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
+        if request.method not in (route.methods or ()):
+            raise Refused(405, Door.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(route.methods or ()))})

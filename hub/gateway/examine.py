@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hub.avro.codec import HEADER, encode, from_json
 from hub.avro.invalid import Invalid
+from hub.avro.json_writer import Unusual, compile_json_writer
 from hub.avro.records import wire_header
 from hub.catalogue import EventType
 from hub.event import EVENT_ID, Rejection
@@ -68,6 +69,8 @@ class Examiner:
         self._person_id = Pseudonyms(rules.secret).person_id
         self._secrets = {agency: agency_secret(rules.secret, agency) for agency in rules.catalogue.agencies}
         self._headers = {r.type.name: wire_header(id) for id, r in rules.gate_readers.items() if not r.older}
+        types = rules.catalogue.types
+        self._writers = {name: compile_json_writer(types[name].schema, h) for name, h in self._headers.items()}
 
     def examine(self, agency: str, event: Any) -> Examined | Refusal:
         """One event of that agency, as it was parsed."""
@@ -119,8 +122,13 @@ class Examiner:
         of = self._rules.catalogue.types.get(event["type"]) if isinstance(event["type"], str) else None
         if of is None:
             return self._header(event)
+        data = event.get("data")
         try:
-            return encode(of.schema, from_json(of.schema, event.get("data")), self._headers[of.name])
+            return self._writers[of.name](data)
+        except Unusual:
+            pass
+        try:
+            return encode(of.schema, from_json(of.schema, data), self._headers[of.name])
         except Invalid as error:
             detail = f"expected {error.expected}, found {error.found}"
             return Rejection(error.code, "decode", detail, f"/data{error.pointer}")

@@ -20,7 +20,7 @@ from hub.access.tls import uvicorn_tls
 from hub.errors import ConfigError
 from hub.gateway import ask, health
 from hub.gateway.about import About
-from hub.gateway.app import gateway_app
+from hub.gateway.app import DOOR, Gateway
 from hub.gateway.bounds import MIB, Bounds, Budget
 from hub.gateway.desk import HttpDesk
 from hub.gateway.examine import Examiner
@@ -44,7 +44,6 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 10
 LAST_SECONDS = 5.0
-DOOR = "gateway"
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def application(parts: Parts, appender: Appender) -> ASGIApp:
 
     document = Document(rules.catalogue, bounds)
     routes = table(publishing, about, document, ask.routes(desk, questions), health.routes(metrics, not_ready, refresh))
-    return gateway_app(desk, routes, metrics)
+    return Gateway(desk, routes, metrics)
 
 
 def bounds_of(settings: Settings) -> Bounds:
