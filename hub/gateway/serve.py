@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -101,8 +102,11 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
         await appender.start()
     except Exception as error:
         raise ConfigError(f"no producer at {parts.connection.bootstrap}: {type(error).__name__}") from error
+    app = application(parts, appender)
+    gc.collect()
+    gc.freeze()  # catalogue and rules live as long as the process: a collection need not walk them each time
     try:
-        await _Server(_config(parts, application(parts, appender))).serve([bound])
+        await _Server(_config(parts, app)).serve([bound])
     finally:
         await appender.stop(LAST_SECONDS)
 
