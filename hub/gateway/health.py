@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: broker, views and tokens are there. `/metrics`. For operations, no token."""
+"""`/healthz`: the process answers. `/readyz`: broker and views are there. `/metrics`. For operations, no token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def routes(metrics: Metrics, not_ready: Ready, refresh: Callable[[], None]) -> l
 
     async def ready(request: Request) -> PlainTextResponse:
         missing = not_ready()
-        return PlainTextResponse(f"not ready: {', '.join(missing)}\n" if missing else "ready\n", 503 if missing else 200)
+        return PlainTextResponse(
+            f"not ready: {', '.join(missing)}\n" if missing else "ready\n", 503 if missing else 200
+        )
 
     async def scraped(request: Request) -> PlainTextResponse:
         refresh()
