@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import httpx
 import pytest
 from cloudevents.conversion import to_structured
 from cloudevents.http import CloudEvent
+from gateway_process import BATCH, SINGLE, environment, process
 from gateway_room import event
 from outside import PATIENCE, Outside, fin, unique
 from world import VETERAN, catalogue
@@ -26,9 +25,6 @@ from world import VETERAN, catalogue
 from hub.access import token as tokens
 from hub.access.token_file import Token, writing
 from hub.client import Client, HubProblem
-from hub.kafka.address import free_ports
-
-SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
 class Door:
@@ -224,39 +220,6 @@ def test_no_fin_is_in_the_gateways_log_or_metrics(door: Door) -> None:
         client.status(canary)
     said = (door.hub.hub.logs / "gateway.log").read_text() + httpx.get(f"{door.url}/metrics").text
     assert "hub_gateway_events_total" in said and canary not in said
-
-
-def environment(bootstrap: str, folder: Path, **more: str) -> dict[str, str]:
-    given = {"HUB_BROKER": "external", "HUB_BOOTSTRAP_SERVERS": bootstrap, "HUB_DATA_DIR": str(folder)}
-    return os.environ | given | {"HUB_PERSON_SECRET": (door_secret(folder))} | more
-
-
-def door_secret(folder: Path) -> str:
-    path = folder / "person.secret"
-    return path.read_text().strip() if path.exists() else "s" * 32
-
-
-@contextmanager
-def process(bootstrap: str, folder: Path, **more: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A gateway of its own, ready; its port."""
-    (port,) = free_ports(1)
-    command = [sys.executable, "-m", "hub", "gateway", "--port", str(port)]
-    with subprocess.Popen(command, env=environment(bootstrap, folder, **more), stderr=subprocess.DEVNULL) as found:
-        try:
-            deadline = time.monotonic() + 90
-            while not _ready(port):
-                assert found.poll() is None and time.monotonic() < deadline
-                time.sleep(0.1)
-            yield found, port
-        finally:
-            found.terminate()
-
-
-def _ready(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_a_graceful_stop_finishes_what_is_under_way(door: Door) -> None:
