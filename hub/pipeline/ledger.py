@@ -8,7 +8,7 @@ The state it is given never changes under its hands: what a batch makes of it co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,8 +17,9 @@ from hub.errors import Code, Fatal
 from hub.event import CONTENT_TYPE, Headers, Outcome, Record, Rejection, Result, Row, Tally
 from hub.pipeline import person
 from hub.pipeline.attributes import OPTIONAL, Attributes, Said, read_attributes, said
-from hub.pipeline.facts import Facts, Stored, fact_reader, kept
+from hub.pipeline.facts import Facts, Stored
 from hub.pipeline.fold import is_late
+from hub.pipeline.forms import Forms
 from hub.pipeline.identify import content, identity, pseudonym
 from hub.pipeline.reader import Reader, Reading
 from hub.pipeline.recognise import Recognised, recognise
@@ -43,12 +44,12 @@ NOT_APPLIED = {"version": None, "late": False, "sequence_gap": False}
 class Way:
     """All that is known beforehand of one agency's events of one type, written with one schema."""
 
-    def __init__(self, rules: Rulebook, reader: Reader, agency: str, channel: int) -> None:
+    def __init__(self, rules: Rulebook, forms: Forms, reader: Reader, agency: str, channel: int) -> None:
         of, receipts = reader.type, rules.codecs.receipt
         self.of, self.reader, self.agency, self.channel = of, reader, agency, channel
         self.personal = of.key_kind == "person"
         self.routes: Routes = rules.routes[of.name]
-        self.facts = Facts(rules.codecs.fact, of, agency, reader.wants)
+        self.facts = Facts(rules.codecs.fact, forms, of, agency, reader.wants)
         self.receipts, self.topic = f"receipts.{agency}", data(f"in.{agency}".encode())
         self.applied = receipts.partial({"type": of.name, "verdict": Outcome.APPLIED} | NO_REJECTION, RAW)
         duplicate = {"type": of.name, "verdict": Outcome.DUPLICATE} | NO_REJECTION | NOT_APPLIED
@@ -83,7 +84,7 @@ class Ledger:
         self._ways: dict[tuple[bytes, bytes], Way] = {}
         known = product(sorted(rules.catalogue.agencies), sorted(rules.catalogue.streams))
         self._channels = {channel: number for number, channel in enumerate(known)}
-        self._read_fact, self._status = fact_reader(rules.codecs.fact), StatusWriter(rules.codecs.status)
+        self._forms, self._status = Forms(rules.codecs.fact, self._channel), StatusWriter(rules.codecs.status)
 
     def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result:
         """One batch of records of `events.*` under the state before it → what to write, and the changes."""
@@ -114,12 +115,13 @@ class Ledger:
         self._reject(record, read_attributes(record.headers), rejection, result)
         return result
 
-    def restore(self, value: bytes, entries: MutableMapping[bytes, bytes]) -> None:
-        """Take one record of `state.ledger` back into the state."""
-        key, identity, content, source, stream, sequence, fact = kept(value)
-        channel = self._channel(source.decode(), stream.decode())
-        before = entries.get(key, person.EMPTY)
-        entries[key] = person.remember(before, identity, content, channel, sequence, fact).entry
+    def restore(self, values: Iterable[bytes], entries: MutableMapping[bytes, bytes]) -> None:
+        """Take records of `state.ledger` back into the state, in their order."""
+        cut, remember, empty = self._forms.kept, person.remember, person.EMPTY
+        for value in values:
+            key, identity, content, form, sequence, fact = cut(value)
+            before = entries.get(key, empty)
+            entries[key], _, _ = remember(before, identity, content, form.channel, sequence, fact)
 
     def _channel(self, source: str, stream: str) -> int:
         """A number for a source and stream; those that are no longer in the catalogue come behind the others."""
@@ -143,7 +145,7 @@ class Ledger:
         reader = self._rules.ledger_readers[int.from_bytes(value[1:5], "big")]
         agency = self._rules.agency_of_topic[named["hub_origin"].decode().split("/")[0]]
         channel = self._channel(agency, reader.type.stream)
-        way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, reader, agency, channel)
+        way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, self._forms, reader, agency, channel)
         return way
 
     def _apply(self, entry: bytes, event: Arrived, now: bytes, result: Result) -> bytes:
@@ -152,7 +154,7 @@ class Ledger:
         values, bodies, shown, _ = event.reading
         digests, outputs, partition = (event.identity, event.content), result.outputs, record.partition
         stored = way.facts.write(event.state_key, digests, event.said, values, shown)
-        after, version, gap = person.remember(entry, *digests, way.channel, sequence, stored.tail)
+        after, version, gap = person.remember(entry, *digests, way.channel, sequence, stored.compact)
         outputs.append(("state.ledger", partition, b"%b/%b" % (key, event.event_id), stored.value, ()))
         late = way.personal and self._update(entry, event, version, stored, outputs)
         headers = outbound_headers(event.named, event.event_id, version, late)
@@ -165,7 +167,7 @@ class Ledger:
 
     def _update(self, before: bytes, event: Arrived, version: int, stored: Stored, outputs: list[Row]) -> bool:
         """Write the person's status anew; says whether the event came late."""
-        late, facts = False, [] if before is person.EMPTY else [*map(self._read_fact, person.facts_of(before))]
+        late, facts = False, [] if before is person.EMPTY else [*map(self._forms.read, person.facts_of(before))]
         if stored.fact is not None:
             late = bool(facts) and is_late(facts, stored.fact)
             facts.append(stored.fact)
