@@ -218,5 +218,13 @@ class Memory:
             for passed in self.pass_gate([self.send(record)]):
                 self.apply([passed])
 
+    def restored(self, partition: int, by: Ledger | None = None) -> dict[bytes, bytes]:
+        """The ledger's state of a partition as it is read back from `state.ledger`, by this ledger or another one."""
+        restoring = (by or self.ledger).restore()
+        restoring.take(record.value or b"" for record in self.topics.get(("state.ledger", partition), ()))
+        for _ in restoring.settle():
+            pass
+        return restoring.state
+
     def all(self, topic: str) -> list[Rec]:
         return [record for (name, _), log in sorted(self.topics.items()) if name == topic for record in log]

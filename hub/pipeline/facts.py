@@ -1,4 +1,4 @@
-"""Facts: what an applied event leaves behind, as bytes on `state.ledger`, compact in an entry, and as the fold reads it.
+"""Facts: what an applied event leaves behind, as bytes on `state.ledger` and as what the fold reads.
 
 In an entry a fact is kept as `hub.pipeline.forms` has it, and read only when the person's status changes again.
 """
@@ -42,14 +42,14 @@ class Facts:
         rule = of.status
         names = (rule.slot, rule.effective, rule.until, rule.document, rule.voids) if rule else ()
         self._placed = itemgetter(*(wants.index(name) if name else -1 for name in names)) if rule else None
-        self._without_slot, self._with_slot = (self._form(forms, slot) for slot in (None, "")) if rule else (None, None)
+        self._plain = self._form(forms, None)
+        self._slotted = self._form(forms, "") if rule and rule.slot else self._plain
 
     def _form(self, forms: Forms, slot: str | None) -> Form:
-        """The form of all facts with or without a slot: that of the first one."""
-        nobody, digest, zero = data(b""), bytes(DIGESTS // 2), number(0)
-        return forms.kept(
-            self._pack(nobody, digest, digest, zero, zero, nobody, slot, 0, None, None, None, zero)
-        )[3]
+        """The form of the type's facts, with or without a slot: any one shows it."""
+        empty, digest = b"\0", bytes(DIGESTS // 2)
+        placed = (slot, 0, None, None, None, empty) if self._rule else ()
+        return forms.kept(self._pack(empty, digest, digest, empty, empty, empty, *placed))[3]
 
     def write(
         self, key: bytes, digests: tuple[bytes, bytes], said: Said, values: Sequence[Any], shown: bytes
@@ -65,7 +65,6 @@ class Facts:
         value = self._pack(person, *digests, written, time, id, slot, effective, until, document, voids, shown)
         order = (effective, said.time, self._source, -1 if sequence is None else sequence, said.id.decode())
         fact = Fact(*order, self._stream, rule.kind, slot, rule.transition, until, document, voids, shown)
-        form = self._without_slot if slot is None else self._with_slot
-        said = self._before_sequence + len(person)
-        kind = said + len(written) + len(time) + len(id)
-        return Stored(value, form.prefix + value[said:kind] + value[kind + form.skips :], fact)
+        form, about = self._plain if slot is None else self._slotted, self._before_sequence + len(person)
+        kind = about + len(written) + len(time) + len(id)
+        return Stored(value, form.prefix + value[about:kind] + value[kind + form.skips :], fact)
