@@ -20,6 +20,7 @@ from hub.avro.records import RecordCodec
 from hub.errors import Retry
 from hub.kafka.clients import consumer, producer
 from hub.kafka.connection import Connection
+from hub.kafka.following import describe
 from hub.pipeline.summarise import Chain
 
 TOPIC = "audit"
@@ -80,15 +81,15 @@ class AuditLog:
         """A producer, where to write, and whether the last attempt turns out to have been committed."""
         if self._opened is not None:
             return self._opened[1], self._opened[2], False
+        topics = describe(self._connection, [TOPIC])
+        if not topics:
+            raise Retry(f"the broker has no topic {TOPIC}: `hub topics apply` makes it")
+        part = TopicPartition(TOPIC, crc32(self._writer.encode()) % len(topics[0].partitions))
         with contextlib.ExitStack() as opening:
             client = opening.enter_context(
                 producer(self._connection, transactional_id=f"{self._hub}.audit.{self._writer}", **SETTINGS)
             )
             client.init_transactions()
-            parts = client.partitions_for(TOPIC)
-            if not parts:
-                raise Retry(f"the broker has no topic {TOPIC}: `hub topics apply` makes it")
-            part = TopicPartition(TOPIC, crc32(self._writer.encode()) % len(parts))
             found = list(_tail(self._connection, codecs.audit, part, self._writer))
             self._chain = found[-1] if found else Chain(self._writer)
             self._opened = opening.pop_all(), client, part
