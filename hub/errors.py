@@ -50,6 +50,22 @@ class Question(StrEnum):
     NOT_READY = "not_ready"
 
 
+class Admission(StrEnum):
+    """Why somebody is not let in at an HTTP door, or has to wait. Closed, as `Code` is."""
+
+    CREDENTIALS_MISSING = "credentials_missing"
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a code
+    TOKEN_UNKNOWN = "token_unknown"  # noqa: S105 - a code
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a code
+    CERTIFICATE_UNKNOWN = "certificate_unknown"
+    PROOFS_DIFFER = "proofs_differ"
+    AGENCY_UNKNOWN = "agency_unknown"
+    REGISTRY_RIGHT_MISSING = "registry_right_missing"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXCEEDED = "quota_exceeded"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with the catalogue: where (`file`, 1-based `line`), what, and what mends it."""
