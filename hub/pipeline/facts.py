@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from hub.avro.packer import data, number
 from hub.avro.records import WIRE_HEADER_BYTES, RecordCodec
 from hub.catalogue import EventType
-from hub.pipeline.attributes import Said
 from hub.pipeline.fold import Fact
 
 DIGESTS = 32
@@ -25,19 +24,16 @@ STATUS_FIELDS = ("kind", "slot", "transition", "effective", "until", "document",
 NOTHING: dict[str, Any] = {**dict.fromkeys(STATUS_FIELDS), "attributes": {}}
 
 
-class Stored(NamedTuple):
-    """A `hub.Fact` of one event: its wire bytes, the tail of them that an entry keeps, and what the fold reads."""
-
-    value: bytes
-    tail: bytes | None
-    fact: Fact | None
+Placed = tuple[str | None, int, int | None, bytes]
+"""Where an event stands in a status: slot, effective day, first day on which it no longer holds, what is shown."""
 
 
 class Facts:
     """Writes the facts of one event type and source."""
 
     def __init__(self, codec: RecordCodec, of: EventType, source: str, wants: Sequence[str]) -> None:
-        self._stream, self._source, self._rule = of.stream, source, of.status
+        self.kind, self.source = of.status.kind if of.status else "", data(source.encode())
+        self._sets = of.status is not None and of.status.transition == "set"
         known: dict[str, Any] = {"type": of.name, "stream": of.stream, "source": source}
         known |= {"kind": of.status.kind, "transition": of.status.transition} if of.status else NOTHING
         self._pack = codec.partial(known, ("person_id", "identity", "content", "sequence", "time", "id", "attributes"))
@@ -47,20 +43,34 @@ class Facts:
         self._placed = itemgetter(*(wants.index(name) if name else -1 for name in names)) if rule else None
 
     def write(
-        self, key: bytes, digests: tuple[bytes, bytes], said: Said, values: Sequence[Any], shown: bytes
-    ) -> Stored:
-        """`key` is the state key, `values` are raw, in the order of `wants`; `shown` is the map of the status."""
-        rule = self._rule
-        person, sequence, time, id = data(key), said.sequence, number(said.time), data(said.id)
+        self,
+        key: bytes,
+        identity: bytes,
+        content: bytes,
+        id: bytes,
+        time: int,
+        sequence: int | None,
+        values: Sequence[Any],
+        shown: bytes,
+    ) -> tuple[bytes, bytes | None, Placed | None]:
+        """The wire bytes of a fact; the tail of them that an entry keeps and its place, where it touches a status.
+
+        `key` is the state key, `time` in milliseconds, `values` are raw, in the order of `wants`; `shown` is the map of
+        the status.
+        """
+        person = data(key)
         written = b"\0" if sequence is None else b"\2" + number(sequence)
-        if rule is None:
-            return Stored(self._pack(person, *digests, written, time, id), None, None)
-        assert self._placed is not None
+        if self._placed is None:
+            return self._pack(person, identity, content, written, number(time), data(id)), None, None
         slot, effective, until, document, voids = self._placed((*values, None))
-        value = self._pack(person, *digests, written, time, id, slot, effective, until, document, voids, shown)
-        order = (effective, said.time, self._source, -1 if sequence is None else sequence, said.id.decode())
-        fact = Fact(*order, self._stream, rule.kind, slot, rule.transition, until, document, voids, shown)
-        return Stored(value, value[self._before_tail + len(person) :], fact)
+        of = (slot, effective, until, document, voids, shown)
+        value = self._pack(person, identity, content, written, number(time), data(id), *of)
+        return value, value[self._before_tail + len(person) :], (slot, effective, until, shown)
+
+    def begins(self, placed: Placed) -> bool:
+        """Whether a status holds from such a fact alone."""
+        _, effective, until, _ = placed
+        return self._sets and (until is None or effective < until)
 
 
 def fact_reader(codec: RecordCodec) -> Callable[[bytes], Fact]:
