@@ -1,13 +1,20 @@
-"""State is rebuilt, never patched: read back, committed records only, from the lane's own topics."""
+"""State is rebuilt, never patched: read back, committed records only, from the lane's own topics.
+
+Three million records are read while neighbours carry: the records' values alone are made, no object for each record,
+and after each `CHUNK` of them the event loop has its turn.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.consumer.fetcher import FetchResult
 
 from hub.engine.spec import Restore
 from hub.kafka.connection import Connection
@@ -17,35 +24,68 @@ from hub.pipeline.summarise import Chain
 log = structlog.get_logger(__name__)
 
 REPORT_EVERY = 2.0
-"""Seconds between two lines of progress."""
+"""Seconds between two reports of progress."""
+
+CHUNK = 256
+"""Records between two turns of the event loop: about a millisecond of work."""
+
+FETCH_BYTES = 4 << 20
+"""Of a partition in one answer of the broker: tens of thousands of facts."""
 
 
-async def rebuild(connection: Connection, topic: str, partition: int, restore: Restore) -> dict[bytes, bytes]:
-    """Fold one partition of a state topic from its first to its end offset, as it is now."""
+class Progress(NamedTuple):
+    """How far a rebuild is: from 0 to 1; and how long it may still take at its pace, in seconds."""
+
+    share: float
+    records_per_second: float
+    remaining_seconds: float
+
+
+async def rebuild(
+    connection: Connection, topic: str, partition: int, restore: Restore, tell: Callable[[Progress], None]
+) -> dict[bytes, bytes]:
+    """Fold one partition of a state topic from its first to its end offset, as it is now.
+
+    `tell` hears of the progress at the start, every `REPORT_EVERY` seconds and at the end.
+    """
     state: dict[bytes, bytes] = {}
     tp = TopicPartition(topic, partition)
-    started = reported = time.monotonic()
+    began = reported = time.monotonic()
     count = 0
     async with _reader(connection, tp) as consumer:
+        _values_alone(consumer)
         first = (await consumer.beginning_offsets([tp]))[tp]
         end = (await consumer.end_offsets([tp]))[tp]
-        async for records in _until(consumer, tp, end):
-            for record in records:
-                if record.value is not None:
-                    restore(record.value, state)
-            count += len(records)
+        tell(Progress(0.0, 0.0, 0.0))
+        async for values in _until(consumer, tp, end, CHUNK):
+            restore(filter(None, values), state)
+            count += len(values)
             if time.monotonic() - reported > REPORT_EVERY:
                 reported = time.monotonic()
                 share = (await consumer.position(tp) - first) / max(end - first, 1)
-                log.info("rebuilding", topic=topic, partition=partition, percent=round(share * 100))
-    log.debug(
-        "rebuilt",
-        topic=topic,
-        partition=partition,
-        records=count,
-        seconds=round(time.monotonic() - started, 3),
-    )
+                progress = _progress(share, count, reported - began)
+                tell(progress)
+                _say("rebuilding", tp, progress)
+            await asyncio.sleep(0)
+    seconds = time.monotonic() - began
+    tell(_progress(1.0, count, seconds))
+    log.debug("rebuilt", topic=topic, partition=partition, records=count, seconds=round(seconds, 3))
     return state
+
+
+def _progress(share: float, records: int, seconds: float) -> Progress:
+    return Progress(share, records / max(seconds, 1e-9), seconds * (1 - share) / max(share, 1e-9))
+
+
+def _say(what: str, tp: TopicPartition, progress: Progress) -> None:
+    log.info(
+        what,
+        topic=tp.topic,
+        partition=tp.partition,
+        percent=round(progress.share * 100),
+        records_per_second=round(progress.records_per_second),
+        remaining_seconds=round(progress.remaining_seconds, 1),
+    )
 
 
 async def last_link(connection: Connection, codecs: Codecs, partition: int, writer: str) -> Chain:
@@ -71,14 +111,13 @@ async def last_link(connection: Connection, codecs: Codecs, partition: int, writ
 
 
 @asynccontextmanager
-async def _reader(connection: Connection, tp: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
+async def _reader(connection: Connection, tp: TopicPartition) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]:
+    consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
         **connection.aiokafka(),
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",
-        max_poll_records=20_000,
-        max_partition_fetch_bytes=4 << 20,
+        max_partition_fetch_bytes=FETCH_BYTES,
         check_crcs=False,
     )
     await consumer.start()
@@ -91,9 +130,29 @@ async def _reader(connection: Connection, tp: TopicPartition) -> AsyncIterator[A
 
 
 async def _until(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, end: int
-) -> AsyncIterator[list[ConsumerRecord[bytes, bytes]]]:
+    consumer: AIOKafkaConsumer[bytes, bytes], tp: TopicPartition, end: int, most: int | None = None
+) -> AsyncIterator[list[Any]]:
     """Batches up to the position `end`; the position also moves over transaction markers."""
     while await consumer.position(tp) < end:
-        for records in (await consumer.getmany(tp, timeout_ms=200)).values():
+        for records in (await consumer.getmany(tp, timeout_ms=200, max_records=most)).values():
             yield records
+
+
+def _values_alone(consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
+    """From now on, after `start`, the consumer gives values for records; which are committed it decides as before."""
+    fetcher: Any = consumer._fetcher
+    fetch = fetcher._proc_fetch_request
+
+    async def fetched(assignment: Any, node_id: int, request: Any) -> bool:
+        found: bool = await fetch(assignment, node_id, request)
+        for result in fetcher._records.values():  # nobody has taken from them: nothing was awaited since they came
+            if isinstance(result, FetchResult) and result.has_more():
+                result._partition_records._consumer_record = _value
+        return found
+
+    fetcher._proc_fetch_request = fetched
+
+
+def _value(tp: TopicPartition, record: Any) -> bytes | None:
+    value: bytes | None = record.value
+    return value

@@ -8,7 +8,7 @@ The state it is given never changes under its hands: what a batch makes of it co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -19,8 +19,9 @@ from hub.event import SOURCE_PREFIX, Outcome, Record, Rejection, Result, Row, Ta
 from hub.headers import NO_HEADERS
 from hub.pipeline import person
 from hub.pipeline.attributes import Attributes, read_attributes, trusted_time
-from hub.pipeline.facts import Facts, Placed, fact_reader, kept
+from hub.pipeline.facts import Facts, Placed
 from hub.pipeline.fold import is_late
+from hub.pipeline.forms import Forms
 from hub.pipeline.headers import SIZE, OutboundHeaders
 from hub.pipeline.identify import Contents, identity, pseudonym
 from hub.pipeline.reader import Reader, Reading
@@ -47,13 +48,13 @@ NOT_APPLIED = {"version": None, "late": False, "sequence_gap": False}
 class Way:
     """All that is known beforehand of one agency's events of one type, written with one schema."""
 
-    def __init__(self, rules: Rulebook, reader: Reader, agency: str, channel: int) -> None:
+    def __init__(self, rules: Rulebook, forms: Forms, reader: Reader, agency: str, channel: int) -> None:
         of, receipts = reader.type, rules.codecs.receipt
         self.of, self.read, self.agency, self.channel = of, reader.read, agency, channel
         self.personal = of.key_kind == "person"
         self.routes: Routes = rules.routes[of.name]
         self.fields = reader.fields
-        self.facts = Facts(rules.codecs.fact, of, agency, reader.wants)
+        self.facts = Facts(rules.codecs.fact, forms, of, agency, reader.wants)
         self.content = Contents(of.name)
         self.headers = OutboundHeaders((SOURCE_PREFIX + agency).encode(), of.name.encode())
         self.receipts = f"receipts.{agency}"
@@ -77,7 +78,7 @@ class Ledger:
         self._ways: dict[tuple[bytes, bytes], Way] = {}
         known = product(sorted(rules.catalogue.agencies), sorted(rules.catalogue.streams))
         self._channels = {channel: number for number, channel in enumerate(known)}
-        self._read_fact, self._status = fact_reader(rules.codecs.fact), StatusWriter(rules.codecs.status)
+        self._forms, self._status = Forms(rules.codecs.fact, self._channel), StatusWriter(rules.codecs.status)
 
     def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result:
         """One batch of records of `events.*` under the state before it → what to write, and the changes."""
@@ -112,12 +113,13 @@ class Ledger:
         self._reject(record, read_attributes(record.headers), rejection, result)
         return result
 
-    def restore(self, value: bytes, entries: MutableMapping[bytes, bytes]) -> None:
-        """Take one record of `state.ledger` back into the state."""
-        key, identity, content, source, stream, sequence, fact = kept(value)
-        channel = self._channel(source.decode(), stream.decode())
-        before = entries.get(key, person.EMPTY)
-        entries[key] = person.remember(before, identity, content, channel, sequence, fact).entry
+    def restore(self, values: Iterable[bytes], entries: MutableMapping[bytes, bytes]) -> None:
+        """Take records of `state.ledger` back into the state, in their order."""
+        cut, remember, empty = self._forms.kept, person.remember, person.EMPTY
+        for value in values:
+            key, identity, content, form, sequence, fact = cut(value)
+            before = entries.get(key, empty)
+            entries[key], _, _ = remember(before, identity, content, form.channel, sequence, fact)
 
     def _channel(self, source: str, stream: str) -> int:
         """A number for a source and stream; those that are no longer in the catalogue come behind the others."""
@@ -141,7 +143,7 @@ class Ledger:
         reader = self._rules.ledger_readers[int.from_bytes(value[1:5], "big")]
         agency = self._rules.agency_of_topic[named["hub_origin"].decode().split("/")[0]]
         channel = self._channel(agency, reader.type.stream)
-        way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, reader, agency, channel)
+        way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, self._forms, reader, agency, channel)
         return way
 
     def _apply(
@@ -158,12 +160,12 @@ class Ledger:
         record, way, named, reading, who, what, event_id, time, sequence = arrived
         values, bodies, shown, _ = reading
         partition = record.partition
-        value, tail, placed = way.facts.write(state_key, who, what, named["ce_id"], time, sequence, values, shown)
-        after, version, gap = person.remember(entry, who, what, way.channel, sequence, tail)
+        value, compact, placed = way.facts.write(state_key, who, what, named["ce_id"], time, sequence, values, shown)
+        after, version, gap = person.remember(entry, who, what, way.channel, sequence, compact)
         outputs.append(("state.ledger", partition, b"%b/%b" % (key, event_id), value, NO_HEADERS))
         late = False
         if way.personal:
-            late, status = self._fold(entry, key, version, way.facts, tail, placed)
+            late, status = self._fold(entry, key, version, way.facts, compact, placed)
             outputs.append(("status.person", partition, key, status, NO_HEADERS))
         headers = way.headers(named, event_id, version, late=late)
         receivers = way.routes.always or way.routes.entitled(way.fields(reading))
@@ -174,15 +176,15 @@ class Ledger:
         return after
 
     def _fold(
-        self, before: bytes, key: bytes, version: int, written: Facts, tail: bytes | None, placed: Placed | None
+        self, before: bytes, key: bytes, version: int, written: Facts, compact: bytes | None, placed: Placed | None
     ) -> tuple[bool, bytes]:
         """Whether the event came late, and the person's status with it."""
         if before is person.EMPTY and placed is not None and written.begins(placed):  # most persons
             return False, self._status.one(key, version, written.kind, written.source, placed)
-        facts = [*map(self._read_fact, person.facts_of(before))]
-        if tail is None:
+        facts = [*map(self._forms.read, person.facts_of(before))]
+        if compact is None:
             return False, self._status.write(key, version, facts)
-        fact = self._read_fact(tail)
+        fact = self._forms.read(compact)
         late = is_late(facts, fact)
         return late, self._status.write(key, version, [*facts, fact])
 
