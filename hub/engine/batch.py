@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator
 
 from crc32c import crc32c
 
-from hub.avro.packer import number
 from hub.event import Row
-from hub.headers import pack_headers
+from hub.pipeline.packed import pack_headers, varint
 
 MAGIC, TRANSACTIONAL = 2, 0x10
 RECORDS = 8192
@@ -27,9 +26,9 @@ LENGTH = 5
 _BEFORE_CRC = struct.Struct(">qiibI")  # base offset, length, leader epoch, magic, CRC
 _AFTER_CRC = struct.Struct(">hiqqqhii")  # attributes, last offset, times, producer's id and epoch, sequence, count
 _BEFORE_LENGTH = 12
-_NO_BYTES = number(-1)
-_VARINT = tuple(number(value) for value in range(8192))
-_BEGIN = tuple(b"\0\0" + number(offset) for offset in range(RECORDS))  # flags, difference in time, offset
+_NO_BYTES = varint(-1)
+_VARINT = tuple(varint(value) for value in range(8192))
+_BEGIN = tuple(b"\0\0" + varint(offset) for offset in range(RECORDS))  # flags, difference in time, offset
 
 
 def record_batches(rows: Iterable[Row], timestamp: int, limit: int) -> Iterator[RecordBatch]:
@@ -66,7 +65,7 @@ def _sized(value: bytes | None) -> bytes:
 
 def _size(value: bytes) -> bytes:
     length = len(value)
-    return _VARINT[length] if length < len(_VARINT) else number(length)
+    return _VARINT[length] if length < len(_VARINT) else varint(length)
 
 
 class RecordBatch:

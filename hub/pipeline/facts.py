@@ -38,13 +38,14 @@ class Facts:
         rule = of.status
         names = (rule.slot, rule.effective, rule.until, rule.document, rule.voids) if rule else ()
         self._placed = itemgetter(*(wants.index(name) if name else -1 for name in names)) if rule else None
-        self._without_slot = self._form(forms, None) if rule else None
-        self._with_slot = self._form(forms, "") if rule else None
+        self._plain = self._form(forms, None)
+        self._slotted = self._form(forms, "") if rule and rule.slot else self._plain
 
     def _form(self, forms: Forms, slot: str | None) -> Form:
-        """The form of all facts with or without a slot: that of the first one."""
-        nobody, digest, zero = data(b""), bytes(DIGESTS // 2), number(0)
-        return forms.kept(self._pack(nobody, digest, digest, zero, zero, nobody, slot, 0, None, None, None, zero))[3]
+        """The form of the type's facts, with or without a slot: any one shows it."""
+        empty, digest = b"\0", bytes(DIGESTS // 2)
+        placed = (slot, 0, None, None, None, empty) if self._placed else ()
+        return forms.kept(self._pack(empty, digest, digest, empty, empty, empty, *placed))[3]
 
     def write(
         self,
@@ -67,8 +68,7 @@ class Facts:
             return self._pack(person, identity, content, *said), None, None
         slot, effective, until, document, voids = self._placed((*values, None))
         value = self._pack(person, identity, content, *said, slot, effective, until, document, voids, shown)
-        form = self._without_slot if slot is None else self._with_slot
-        assert form is not None
+        form = self._plain if slot is None else self._slotted
         begin = self._before_sequence + len(person)
         end = begin + sum(map(len, said))
         return value, form.prefix + value[begin:end] + value[end + form.skips :], (slot, effective, until, shown)

@@ -1,17 +1,17 @@
 """Forms: a fact as an entry keeps it, without what all facts of its kind from its agency say.
 
-Of a `hub.Fact` source, stream, kind and transition (and that it has no slot, where it has none) are its *form*. A
-ledger numbers the forms that it meets; a compact fact is that number and the other fields as they were written:
+Of a `hub.Fact` source, stream, kind and transition (and that it has no slot, where it has none) are its *form*. Forms
+are numbered; a compact fact is that number and the other fields as they were written:
 
     form, a varint │ sequence │ time │ id │ [slot │ transition] │ effective │ until │ document │ voids │ attributes
 
-The numbers are a process's own: state is always rebuilt from the facts in full.
+The numbers are a catalogue's own: state is always rebuilt from the facts in full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from hub.avro.packer import number
@@ -25,7 +25,9 @@ REMEMBERED = 65_536
 _BEFORE, _AFTER = ("sequence", "time", "id"), ("effective", "until", "document", "voids", "attributes")
 _HEADER = bytes(WIRE_HEADER_BYTES)
 
-Read = Callable[[bytes], Fact]
+
+Name = tuple[str, str, str, str | None]
+"""Of a form: source, stream, kind and transition; no transition where facts have slots."""
 
 
 class Form(NamedTuple):
@@ -46,13 +48,20 @@ compact, None where it touches no status."""
 
 
 class Forms:
-    """The forms that a ledger has met; `channel` numbers a source and stream."""
+    """The forms of `names`, numbered in that order, and after them those that only the facts know.
 
-    def __init__(self, codec: RecordCodec, channel: Callable[[str, str], int]) -> None:
-        self._codec, self._channel = codec, channel
+    `channel` numbers a source and stream.
+    """
+
+    def __init__(self, codec: RecordCodec, channel: Callable[[str, str], int], names: Iterable[Name] = ()) -> None:
+        self._channel, self._numbers = channel, {name: number for number, name in enumerate(dict.fromkeys(names))}
         self._known: dict[tuple[bytes, bytes], Form] = {}
-        self._readers: list[Read] = []
-        self.read: Read = lru_cache(maxsize=REMEMBERED)(self._read)
+        self._readers: dict[int, Callable[[bytes], Fact]] = {}
+        self._who, self._kind = codec.scanner("source", "stream"), codec.scanner("kind")
+        self._kind_to_transition = codec.scanner("kind", "slot", "transition")
+        self._with_slot = codec.scanner(*_BEFORE, "slot", "transition", *_AFTER, cut="attributes")
+        self._without_slot = codec.scanner(*_BEFORE, *_AFTER, cut="attributes")
+        self.read: Callable[[bytes], Fact] = lru_cache(maxsize=REMEMBERED)(self._read)
         """What the fold reads of a compact fact."""
 
     def kept(self, value: bytes) -> Kept:
@@ -79,39 +88,49 @@ class Forms:
         return value[start:digests], value[digests:contents], value[contents:about], form, sequence, fact
 
     def _met(self, who: bytes, kind: bytes) -> Form:
-        """A form seen for the first time: `source │ stream`, and `kind` or `kind │ slot │ transition`; kind empty: none."""
-        _, source, stream = self._codec.scanner("source", "stream")(_HEADER + who)
-        prefix = number(len(self._readers))
+        """A form seen for the first time: `source │ stream`, and `kind`, `kind │ slot │ transition` or nothing."""
+        _, source, stream = self._who(_HEADER + who)
+        channel, prefix = self._channel(source, stream), b""
         if kind:
-            self._readers.append(self._reader(source, stream, kind))
-        form = Form(self._channel(source, stream), prefix, len(kind), bool(kind))
-        self._known[who, kind] = form
-        return form
+            name, read = self._reader(source, stream, kind)
+            form = self._numbers.setdefault(name, len(self._numbers))
+            self._readers[form], prefix = read, number(form)
+        self._known[who, kind] = found = Form(channel, prefix, len(kind), bool(kind))
+        return found
 
-    def _reader(self, source: str, stream: str, kind: bytes) -> Read:
+    def _reader(self, source: str, stream: str, kind: bytes) -> tuple[Name, Callable[[bytes], Fact]]:
+        """The form's name, and a function from five bytes of any kind and what is left of a fact to the fact."""
         if len(kind) == _end(kind, 1):
-            _, name = self._codec.scanner("kind")(_HEADER + kind)
-            scan = self._codec.scanner(*_BEFORE, "slot", "transition", *_AFTER, cut="attributes")
-
-            def read(fact: bytes) -> Fact:
-                _, sequence, time, id, slot, transition, effective, until, document, voids, shown = scan(fact)
-                order = (effective, time, source, -1 if sequence is None else sequence, id)
-                return Fact(*order, stream, name, slot, transition, until, document, voids, shown[WIRE_HEADER_BYTES:])
-
-            return read
-        _, name, slot, transition = self._codec.scanner("kind", "slot", "transition")(_HEADER + kind)
-        scan = self._codec.scanner(*_BEFORE, *_AFTER, cut="attributes")
-
-        def read_without_slot(fact: bytes) -> Fact:
-            _, sequence, time, id, effective, until, document, voids, shown = scan(fact)
-            order = (effective, time, source, -1 if sequence is None else sequence, id)
-            return Fact(*order, stream, name, slot, transition, until, document, voids, shown[WIRE_HEADER_BYTES:])
-
-        return read_without_slot
+            _, name = self._kind(_HEADER + kind)
+            return (source, stream, name, None), partial(_slotted, self._with_slot, source, stream, name)
+        _, name, _slot, transition = self._kind_to_transition(_HEADER + kind)
+        plain = partial(_plain, self._without_slot, source, stream, name, transition)
+        return (source, stream, name, transition), plain
 
     def _read(self, fact: bytes) -> Fact:
         at, form = _number(fact, 0)
         return self._readers[form](_HEADER + fact[at:])
+
+
+Scan = Callable[[bytes], tuple[Any, ...]]
+
+
+def _slotted(scan: Scan, source: str, stream: str, kind: str, fact: bytes) -> Fact:
+    _, sequence, time, id, slot, transition, effective, until, document, voids, shown = scan(fact)
+    order = (effective, time, source, -1 if sequence is None else sequence, id)
+    return Fact(*order, stream, kind, slot, transition, until, document, voids, shown[WIRE_HEADER_BYTES:])
+
+
+def _plain(scan: Scan, source: str, stream: str, kind: str, transition: str, fact: bytes) -> Fact:
+    _, sequence, time, id, effective, until, document, voids, shown = scan(fact)
+    order = (effective, time, source, -1 if sequence is None else sequence, id)
+    return Fact(*order, stream, kind, None, transition, until, document, voids, shown[WIRE_HEADER_BYTES:])
+
+
+def key_of(value: bytes) -> bytes:
+    """The person id or case number of a `hub.Fact` in its wire bytes."""
+    start, end = _text(value, WIRE_HEADER_BYTES)
+    return value[start:end]
 
 
 def _end(value: bytes, at: int) -> int:

@@ -8,14 +8,19 @@ from collections.abc import Mapping
 
 from hub.avro.packer import data, number
 from hub.event import CONTENT_TYPE
-from hub.headers import pack_header
 from hub.pipeline.attributes import LINEAGE, OPTIONAL
+from hub.pipeline.packed import pack_header
 
 SIZE = tuple(number(length) for length in range(1024))
 """Of any value that the gate lets through."""
 
 LATE = pack_header("ce_late", b"true")
-_TIME, _SEQUENCE, _ORIGIN, _ACCEPTED = data(b"ce_time"), data(b"ce_sequence"), data(b"hub_origin"), data(b"hub_accepted")
+_TIME, _SEQUENCE, _ORIGIN, _ACCEPTED = (
+    data(b"ce_time"),
+    data(b"ce_sequence"),
+    data(b"hub_origin"),
+    data(b"hub_accepted"),
+)
 _ORIGIN_ID, _VERSION = data(b"ce_originid"), data(b"ce_statusversion")
 
 
@@ -49,10 +54,20 @@ class OutboundHeaders:
         count, optional = _optional(named)
         if late:
             count, optional = count + 1, optional + LATE
-        return b"".join(
-            (self._begin[count], SIZE[32], event_id, _ORIGIN_ID, SIZE[len(id)], id, _TIME, SIZE[len(time)], time)
-            + (_VERSION, SIZE[len(of)], of, optional, _ACCEPTED, SIZE[len(accepted)], accepted)
+        own = (
+            SIZE[32],
+            event_id,
+            _ORIGIN_ID,
+            SIZE[len(id)],
+            id,
+            _TIME,
+            SIZE[len(time)],
+            time,
+            _VERSION,
+            SIZE[len(of)],
+            of,
         )
+        return b"".join((self._begin[count], *own, optional, _ACCEPTED, SIZE[len(accepted)], accepted))
 
 
 def _begin(count: int, fixed: tuple[tuple[str, bytes], ...]) -> tuple[bytes, ...]:

@@ -8,25 +8,27 @@ The state it is given never changes under its hands: what a batch makes of it co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Any
 
 from hub.avro.packer import number
+from hub.catalogue import Catalogue
 from hub.errors import Code, Fatal
 from hub.event import SOURCE_PREFIX, Outcome, Record, Rejection, Result, Row, Tally
-from hub.headers import NO_HEADERS
 from hub.pipeline import person
 from hub.pipeline.attributes import Attributes, read_attributes, trusted_time
 from hub.pipeline.facts import Facts, Placed
 from hub.pipeline.fold import is_late
-from hub.pipeline.forms import Forms
+from hub.pipeline.forms import Forms, Name
 from hub.pipeline.headers import SIZE, OutboundHeaders
 from hub.pipeline.identify import Contents, identity, pseudonym
+from hub.pipeline.packed import NO_HEADERS
 from hub.pipeline.reader import Reader, Reading
 from hub.pipeline.recognise import Recognised, recognise
 from hub.pipeline.refuse import Origin, dead_letter, receipt
+from hub.pipeline.restore import Restoring
 from hub.pipeline.route import Routes
 from hub.pipeline.rulebook import Rulebook
 from hub.pipeline.status import StatusWriter
@@ -78,7 +80,8 @@ class Ledger:
         self._ways: dict[tuple[bytes, bytes], Way] = {}
         known = product(sorted(rules.catalogue.agencies), sorted(rules.catalogue.streams))
         self._channels = {channel: number for number, channel in enumerate(known)}
-        self._forms, self._status = Forms(rules.codecs.fact, self._channel), StatusWriter(rules.codecs.status)
+        self._forms = Forms(rules.codecs.fact, self._channel, _forms(rules.catalogue))
+        self._status = StatusWriter(rules.codecs.status)
 
     def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result:
         """One batch of records of `events.*` under the state before it → what to write, and the changes."""
@@ -113,13 +116,9 @@ class Ledger:
         self._reject(record, read_attributes(record.headers), rejection, result)
         return result
 
-    def restore(self, values: Iterable[bytes], entries: MutableMapping[bytes, bytes]) -> None:
-        """Take records of `state.ledger` back into the state, in their order."""
-        cut, remember, empty = self._forms.kept, person.remember, person.EMPTY
-        for value in values:
-            key, identity, content, form, sequence, fact = cut(value)
-            before = entries.get(key, empty)
-            entries[key], _, _ = remember(before, identity, content, form.channel, sequence, fact)
+    def restore(self) -> Restoring:
+        """An empty state, to be restored from records of `state.ledger`."""
+        return Restoring(self._forms.kept)
 
     def _channel(self, source: str, stream: str) -> int:
         """A number for a source and stream; those that are no longer in the catalogue come behind the others."""
@@ -233,3 +232,13 @@ def origin_of(record: Record) -> Origin:
 def _number_of(text: bytes) -> bytes:
     """Digits as the number they are written as."""
     return number(int(text))
+
+
+def _forms(catalogue: Catalogue) -> Iterator[Name]:
+    """The forms of all facts that the catalogue allows, in an order that is the same in every process."""
+    for agency in sorted(catalogue.agencies):
+        for of in sorted(catalogue.agencies[agency].publishes):
+            stream, rule = catalogue.types[of].stream, catalogue.types[of].status
+            if rule is not None:
+                yield agency, stream, rule.kind, rule.transition
+                yield agency, stream, rule.kind, None

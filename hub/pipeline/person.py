@@ -69,9 +69,8 @@ def remember(
     events, channels = _unpack_head(entry)
     seen = _HEAD_BYTES + _ROW * events
     end = seen + _MARK_BYTES * channels
-    if sequence is None:
-        marks, channels, gap = entry[seen:end], channels, False
-    else:
+    marks, gap = entry[seen:end], False
+    if sequence is not None:
         marks, channels, gap = _raised(entry, seen, channels, channel, sequence)
     events += 1
     parts = (_pack_head(events, channels), entry[_HEAD_BYTES:seen], identity, content[:CONTENT], marks, entry[end:])
@@ -87,8 +86,7 @@ def _raised(entry: bytes, at: int, channels: int, channel: int, sequence: int) -
     if channels == 1:
         known, highest = _unpack_mark(entry, at)
         if known == channel:  # most persons
-            raised = sequence if sequence > highest else highest
-            return _pack_mark(channel, raised), 1, sequence > highest + 1
+            return _pack_mark(channel, max(highest, sequence)), 1, sequence > highest + 1
     marks = dict(_MARK.iter_unpack(entry[at : at + _MARK_BYTES * channels]))
     before = marks.get(channel, sequence)
     marks[channel] = max(before, sequence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -46,7 +46,9 @@ class FactsOf:
         person_id = Pseudonyms(SECRET.encode()).person_id
         self._keys = [person_id(b"P%06d" % person) for person in range(persons)]
         self._partitions = bytes((murmur2(key) & 0x7FFFFFFF) % PARTITIONS for key in self._keys)
-        self._read = [reader.read(event.value) for event in islice(events(SAMPLES, known.id_of(TYPE), persons), SAMPLES)]
+        self._read = [
+            reader.read(event.value) for event in islice(events(SAMPLES, known.id_of(TYPE), persons), SAMPLES)
+        ]
 
     def wave(self, number: int) -> Iterator[Row]:
         """One fact of each person."""

@@ -1,6 +1,6 @@
 """A process that rebuilds the ledger's state as a worker does, and says what it took: one line of JSON.
 
-    python rebuilding.py BOOTSTRAP SCHEMAS
+python rebuilding.py BOOTSTRAP SCHEMAS
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from bench.watch import memory_mib
 
 from hub import registry
 from hub.catalogue import load
-from hub.engine.rebuild import Progress, rebuild
+from hub.engine.rebuild import rebuild
+from hub.engine.spec import Progress
 from hub.engine.worker import spare_the_collector
 from hub.kafka import outage, taken, tolerance
 from hub.kafka.connection import Connection
@@ -48,7 +49,8 @@ async def _rebuilt(connection: Connection, ledger: Ledger) -> dict[str, Any]:
     """Every number at once, and a task beside them that wants to run each `BEAT` seconds."""
     before, cpu, began = memory_mib(os.getpid(), "VmRSS"), _cpu(), time.monotonic()
     heart = asyncio.create_task(_beat())
-    rebuilds = (rebuild(connection, "state.ledger", number, ledger.restore, _say) for number in range(PARTITIONS))
+    turn = asyncio.Lock()
+    rebuilds = (rebuild(connection, "state.ledger", number, ledger.restore, turn, _say) for number in range(PARTITIONS))
     states = await asyncio.gather(*rebuilds)
     seconds, cpu = time.monotonic() - began, _cpu() - cpu
     heart.cancel()

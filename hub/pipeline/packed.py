@@ -14,6 +14,11 @@ NO_HEADERS = b"\0"
 _NO_BYTES = number(-1)
 
 
+def varint(value: int) -> bytes:
+    """A number as Kafka and Avro write it."""
+    return number(value)
+
+
 def pack_headers(headers: Headers | bytes) -> bytes:
     """What is packed already passes. A header may have no value."""
     if isinstance(headers, bytes):
