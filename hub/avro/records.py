@@ -74,13 +74,12 @@ class RecordCodec:
         (avro,) = (field["type"] for field in self._schema["fields"] if field["name"] == name)
         return tuple(avro["values"])
 
-    def tail_scanner(self, first: str, cut: str) -> Callable[[bytes], tuple[Any, ...]]:
-        """Of the body from field `first` on: five bytes of any kind and that tail → (_, values, …, `cut`'s bytes).
+    def scanner(self, *names: str, cut: str | None = None) -> Callable[[bytes], tuple[Any, ...]]:
+        """Of a body of these fields alone: five bytes of any kind and it → (_, values, …, `cut`'s bytes).
 
-        Values are those of the fields before `cut`, raw; `cut`, the last field, is given as it stands.
+        Values are those of the fields but `cut`, raw; `cut`, the last field, is given as it stands after five bytes.
         """
-        names = [field["name"] for field in self._schema["fields"]]
-        fields = self._schema["fields"][names.index(first) :]
-        wants = [field["name"] for field in fields[:-1]]
-        plan = ProjectionPlan(bytes(WIRE_HEADER_BYTES), frozenset({cut}))
-        return compile_scanner({**self._schema, "fields": fields}, wants, [plan]).scan
+        known = {field["name"]: field for field in self._schema["fields"]}
+        plans = [] if cut is None else [ProjectionPlan(bytes(WIRE_HEADER_BYTES), frozenset({cut}))]
+        schema = {**self._schema, "fields": [known[name] for name in names]}
+        return compile_scanner(schema, [name for name in names if name != cut], plans).scan
