@@ -55,7 +55,9 @@ REBUILD_LEFT = Meaning("hub_rebuild_remaining_seconds", ("lane",), "How long rea
 HTTP_REQUESTS = Meaning("hub_http_requests", ("door", "route", "status"), "Requests answered at an HTTP door")
 HTTP_SECONDS = Meaning("hub_http_request_seconds", ("door", "route"), "Time to answer a request at an HTTP door")
 HTTP_REJECTED = Meaning("hub_http_rejected", ("agency", "code"), "Requests refused at an HTTP door, by who asked")
-GATEWAY_EVENTS = Meaning("hub_gateway_events", ("agency", "status"), "Events published over HTTP, by what became of each")
+GATEWAY_EVENTS = Meaning(
+    "hub_gateway_events", ("agency", "status"), "Events published over HTTP, by what became of each"
+)
 GATEWAY_WAITING = Meaning("hub_gateway_waiting_bytes", (), "Bytes of requests and events that the gateway holds")
 AUDIT_LOST = Meaning("hub_audit_lost", ("reason",), "Lines of the audit that could not be kept or written")
 AUDIT_WAITING = Meaning("hub_audit_waiting_seconds", (), "Age of the oldest line of the audit not written yet")

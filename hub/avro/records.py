@@ -14,7 +14,6 @@ from typing import Any
 import fastavro
 
 from hub.avro.packer import compile_packer, compile_partial
-from hub.avro.scanner import ProjectionPlan, compile_scanner
 
 WIRE_HEADER_BYTES = 5
 
@@ -74,12 +73,7 @@ class RecordCodec:
         (avro,) = (field["type"] for field in self._schema["fields"] if field["name"] == name)
         return tuple(avro["values"])
 
-    def scanner(self, *names: str, cut: str | None = None) -> Callable[[bytes], tuple[Any, ...]]:
-        """Of a body of these fields alone: five bytes of any kind and it → (_, values, …, `cut`'s bytes).
-
-        Values are those of the fields but `cut`, raw; `cut`, the last field, is given as it stands after five bytes.
-        """
-        known = {field["name"]: field for field in self._schema["fields"]}
-        plans = [] if cut is None else [ProjectionPlan(bytes(WIRE_HEADER_BYTES), frozenset({cut}))]
-        schema = {**self._schema, "fields": [known[name] for name in names]}
-        return compile_scanner(schema, [name for name in names if name != cut], plans).scan
+    def symbols(self, name: str) -> tuple[str, ...]:
+        """Of a nullable enum, in the order of their numbers."""
+        (avro,) = (field["type"] for field in self._schema["fields"] if field["name"] == name)
+        return tuple(avro[1]["symbols"])

@@ -106,9 +106,7 @@ class HttpDesk:
         return self.problem(request, denied.status, denied.code, denied.detail, headers=headers)
 
 
-def problem_text(
-    status: int, code: str, language: Language, detail: str = "", pointer: str = "", **more: Any
-) -> bytes:
+def problem_text(status: int, code: str, language: Language, detail: str = "", pointer: str = "", **more: Any) -> bytes:
     """A problem document as JSON."""
     text = explain(code, language)
     said = {"type": f"{URN}{code}", "title": text.what, "status": status, "code": code}

@@ -22,7 +22,9 @@ def routes(metrics: Metrics, not_ready: Ready, refresh: Callable[[], None]) -> l
 
     async def ready(request: Request) -> PlainTextResponse:
         missing = not_ready()
-        return PlainTextResponse(f"not ready: {', '.join(missing)}\n" if missing else "ready\n", 503 if missing else 200)
+        return PlainTextResponse(
+            f"not ready: {', '.join(missing)}\n" if missing else "ready\n", 503 if missing else 200
+        )
 
     async def scraped(request: Request) -> PlainTextResponse:
         refresh()

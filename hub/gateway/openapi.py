@@ -93,7 +93,10 @@ class Document:
             said["description"] = operation.description
         if not operation.guarded:
             said["security"] = []
-        parameters = [*operation.parameters, *([{"$ref": "#/components/parameters/Language"}] if operation.guarded else [])]
+        parameters = [
+            *operation.parameters,
+            *([{"$ref": "#/components/parameters/Language"}] if operation.guarded else []),
+        ]
         if parameters:
             said["parameters"] = parameters
         if operation.takes:

@@ -176,7 +176,9 @@ OPERATIONS: Sequence[Operation] = (
         {200: (None, "It can"), 503: (None, "It cannot yet; the text says what is missing")},
         guarded=False,
     ),
-    Operation("get", "/metrics", "metrics", "Metrics, for Prometheus", {200: (None, "Text format 0.0.4")}, guarded=False),
+    Operation(
+        "get", "/metrics", "metrics", "Metrics, for Prometheus", {200: (None, "Text format 0.0.4")}, guarded=False
+    ),
     Operation(
         "get",
         "/openapi.json",

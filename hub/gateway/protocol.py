@@ -67,7 +67,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         if len(self.url) + len(url) > ADDRESS_BYTES:
-            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, Door.ADDRESS_TOO_LONG, f"expected at most {ADDRESS_BYTES} bytes")
+            self._refuse(
+                HTTPStatus.REQUEST_URI_TOO_LONG, Door.ADDRESS_TOO_LONG, f"expected at most {ADDRESS_BYTES} bytes"
+            )
             raise _OutOfBounds
         super().on_url(url)
 
@@ -83,7 +85,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._unread = 0
         if len(self.pipeline) >= PIPELINED:
-            self._refuse(HTTPStatus.BAD_REQUEST, Door.REQUEST_MALFORMED, f"expected at most {PIPELINED} requests at once")
+            self._refuse(
+                HTTPStatus.BAD_REQUEST, Door.REQUEST_MALFORMED, f"expected at most {PIPELINED} requests at once"
+            )
             raise _OutOfBounds
         super().on_headers_complete()
 
@@ -116,7 +120,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _head_is_late(self) -> None:
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, Door.BODY_TOO_SLOW, f"expected the head within {HEAD_SECONDS:.0f} seconds")
+        self._refuse(
+            HTTPStatus.REQUEST_TIMEOUT, Door.BODY_TOO_SLOW, f"expected the head within {HEAD_SECONDS:.0f} seconds"
+        )
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -105,9 +105,7 @@ class Publishing:
         if not isinstance(said, list):
             raise Refused(400, Door.ENVELOPE_INVALID, "expected an array of JSON objects")
         if len(said) > bounds.batch_events:
-            raise Refused(
-                413, Door.BATCH_TOO_LONG, f"expected at most {bounds.batch_events} events, found {len(said)}"
-            )
+            raise Refused(413, Door.BATCH_TOO_LONG, f"expected at most {bounds.batch_events} events, found {len(said)}")
         return said
 
     def _admit(self, agency: str, events: int, size: int) -> None:
@@ -201,9 +199,7 @@ def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]
     return Told("duplicate", event.id, record=record) if same else Told("rejected", event.id, CONFLICT)
 
 
-def _item(
-    index: int, found: Examined | Refusal, told: Told, language: Language, teller: Teller | None
-) -> str:
+def _item(index: int, found: Examined | Refusal, told: Told, language: Language, teller: Teller | None) -> str:
     """As JSON; what is nearly always the same is written down once."""
     record = f'"{told.record}"' if told.record else "null"
     if told.rejection is None:

@@ -11,20 +11,13 @@ The numbers are a catalogue's own: state is always rebuilt from the facts in ful
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hub.avro.packer import number
 from hub.avro.records import WIRE_HEADER_BYTES, RecordCodec
 from hub.pipeline.fold import Fact
 
 IDENTITY, DIGESTS = 16, 32
-REMEMBERED = 65_536
-"""So many facts of persons whose status changed last are kept read."""
-
-_BEFORE, _AFTER = ("sequence", "time", "id"), ("effective", "until", "document", "voids", "attributes")
-_HEADER = bytes(WIRE_HEADER_BYTES)
-
 
 Name = tuple[str, str, str, str | None]
 """Of a form: source, stream, kind and transition; no transition where facts have slots."""
@@ -54,15 +47,10 @@ class Forms:
     """
 
     def __init__(self, codec: RecordCodec, channel: Callable[[str, str], int], names: Iterable[Name] = ()) -> None:
-        self._channel, self._numbers = channel, {name: number for number, name in enumerate(dict.fromkeys(names))}
+        self._channel, self._transitions = channel, codec.symbols("transition")
+        self._names = list(dict.fromkeys(names))
+        self._numbers = {name: number for number, name in enumerate(self._names)}
         self._known: dict[tuple[bytes, bytes], Form] = {}
-        self._readers: dict[int, Callable[[bytes], Fact]] = {}
-        self._who, self._kind = codec.scanner("source", "stream"), codec.scanner("kind")
-        self._kind_to_transition = codec.scanner("kind", "slot", "transition")
-        self._with_slot = codec.scanner(*_BEFORE, "slot", "transition", *_AFTER, cut="attributes")
-        self._without_slot = codec.scanner(*_BEFORE, *_AFTER, cut="attributes")
-        self.read: Callable[[bytes], Fact] = lru_cache(maxsize=REMEMBERED)(self._read)
-        """What the fold reads of a compact fact."""
 
     def kept(self, value: bytes) -> Kept:
         """Cut the wire bytes of a `hub.Fact`; trusted, the hub wrote them."""
@@ -87,44 +75,43 @@ class Forms:
         fact = form.prefix + value[said:kind] + value[at:] if form.touches else None
         return value[start:digests], value[digests:contents], value[contents:about], form, sequence, fact
 
+    def read(self, fact: bytes) -> Fact:
+        """What the fold reads of a compact fact: once for each event of a person who has had some before."""
+        at, form = _number(fact, 0)
+        source, stream, kind, transition = self._names[form]
+        at, sequence = _optional_number(fact, at)
+        at, time = _number(fact, at)
+        start, at = _text(fact, at)
+        id, slot = fact[start:at].decode(), None
+        if transition is None:
+            at, slot = _optional_text(fact, at)
+            transition = self._transitions[fact[at + 1] >> 1]
+            at += 2
+        at, effective = _optional_number(fact, at)
+        assert effective is not None, "every status has its first day"
+        at, until = _optional_number(fact, at)
+        at, document = _optional_text(fact, at)
+        at, voids = _optional_text(fact, at)
+        order = (effective, time, source, -1 if sequence is None else sequence, id)
+        return Fact(*order, stream, kind, slot, transition, until, document, voids, fact[at:])
+
     def _met(self, who: bytes, kind: bytes) -> Form:
         """A form seen for the first time: `source │ stream`, and `kind`, `kind │ slot │ transition` or nothing."""
-        _, source, stream = self._who(_HEADER + who)
-        channel, prefix = self._channel(source, stream), b""
-        if kind:
-            name, read = self._reader(source, stream, kind)
-            form = self._numbers.setdefault(name, len(self._numbers))
-            self._readers[form], prefix = read, number(form)
-        self._known[who, kind] = found = Form(channel, prefix, len(kind), bool(kind))
+        start, end = _text(who, 0)
+        source, (start, end) = who[start:end].decode(), _text(who, end)
+        stream = who[start:end].decode()
+        prefix = number(self._number_of(source, stream, kind)) if kind else b""
+        self._known[who, kind] = found = Form(self._channel(source, stream), prefix, len(kind), bool(kind))
         return found
 
-    def _reader(self, source: str, stream: str, kind: bytes) -> tuple[Name, Callable[[bytes], Fact]]:
-        """The form's name, and a function from five bytes of any kind and what is left of a fact to the fact."""
-        if len(kind) == _end(kind, 1):
-            _, name = self._kind(_HEADER + kind)
-            return (source, stream, name, None), partial(_slotted, self._with_slot, source, stream, name)
-        _, name, _slot, transition = self._kind_to_transition(_HEADER + kind)
-        plain = partial(_plain, self._without_slot, source, stream, name, transition)
-        return (source, stream, name, transition), plain
-
-    def _read(self, fact: bytes) -> Fact:
-        at, form = _number(fact, 0)
-        return self._readers[form](_HEADER + fact[at:])
-
-
-Scan = Callable[[bytes], tuple[Any, ...]]
-
-
-def _slotted(scan: Scan, source: str, stream: str, kind: str, fact: bytes) -> Fact:
-    _, sequence, time, id, slot, transition, effective, until, document, voids, shown = scan(fact)
-    order = (effective, time, source, -1 if sequence is None else sequence, id)
-    return Fact(*order, stream, kind, slot, transition, until, document, voids, shown[WIRE_HEADER_BYTES:])
-
-
-def _plain(scan: Scan, source: str, stream: str, kind: str, transition: str, fact: bytes) -> Fact:
-    _, sequence, time, id, effective, until, document, voids, shown = scan(fact)
-    order = (effective, time, source, -1 if sequence is None else sequence, id)
-    return Fact(*order, stream, kind, None, transition, until, document, voids, shown[WIRE_HEADER_BYTES:])
+    def _number_of(self, source: str, stream: str, kind: bytes) -> int:
+        start, end = _text(kind, 1)
+        transition = None if end == len(kind) else self._transitions[kind[-1] >> 1]
+        name = (source, stream, kind[start:end].decode(), transition)
+        if name not in self._numbers:
+            self._numbers[name] = len(self._names)
+            self._names.append(name)
+        return self._numbers[name]
 
 
 def key_of(value: bytes) -> bytes:
@@ -160,3 +147,14 @@ def _number(value: bytes, at: int) -> tuple[int, int]:
                 break
             shift += 7
     return at, zigzag >> 1 ^ -(zigzag & 1)
+
+
+def _optional_number(value: bytes, at: int) -> tuple[int, int | None]:
+    return _number(value, at + 1) if value[at] else (at + 1, None)
+
+
+def _optional_text(value: bytes, at: int) -> tuple[int, str | None]:
+    if not value[at]:
+        return at + 1, None
+    start, end = _text(value, at + 1)
+    return end, value[start:end].decode()

@@ -1,4 +1,4 @@
-"""Restore: the ledger's state from the facts on `state.ledger`, sorted into heaps by key, then made entries.
+"""Restore: the ledger's state from `state.ledger`: facts are sorted into heaps by key, then made entries heap by heap.
 
 Entries that grow as the facts come, all over a million others, leave the places of their shorter selves behind: half
 as much memory again as the state takes. So few grow at a time, and the next ones take the places that they leave.

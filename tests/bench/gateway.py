@@ -130,7 +130,12 @@ def _measured(sides: dict[str, tuple[int, int, str]], options: argparse.Namespac
 
 def _latency(port: int, token: str, rate: float, first: int, seconds: float) -> dict[str, float]:
     seen = asyncio.run(open_loop(port, Requests(token, 1, first), rate, 64, 2 * seconds))
-    return {"rate": rate, "p50_ms": seen.percentile(0.5), "p99_ms": seen.percentile(0.99), "other": sum(seen.other.values())}
+    return {
+        "rate": rate,
+        "p50_ms": seen.percentile(0.5),
+        "p99_ms": seen.percentile(0.99),
+        "other": sum(seen.other.values()),
+    }
 
 
 def _figures(seen: Seen, size: int, cpu: float) -> dict[str, float]:

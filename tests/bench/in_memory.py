@@ -11,7 +11,6 @@ from bench.events import PERSONS, SCHEMAS, TYPE, events
 from hub.catalogue import load
 from hub.engine.partitioner import murmur2
 from hub.pipeline.attributes import read_attributes
-from hub.pipeline.facts import fact_reader
 from hub.pipeline.gate import Gate
 from hub.pipeline.identify import Pseudonyms, content, identity, pseudonym
 from hub.pipeline.ledger import Ledger, origin_of, outbound_headers
@@ -43,7 +42,7 @@ def cost_of_parts() -> dict[str, float]:
     reader = rules.ledger_readers[schemas.id_of(TYPE)]
     gate_reader = rules.gate_readers[schemas.id_of(TYPE)]
     codecs, origin = rules.codecs, origin_of(record)
-    facts, status = [fact_reader(codecs.fact)(tail) for tail in facts_of(entry)], StatusWriter(codecs.status)
+    facts, status = [*map(memory.ledger._forms.read, facts_of(entry))], StatusWriter(codecs.status)
     fields = gate_reader.fields(gate_reader.read(one.value or b""))
     key, value = record.key or b"", record.value or b""
     person_id = Pseudonyms(b"b" * 32).person_id

@@ -48,8 +48,8 @@ def main(bootstrap: str, schemas: str) -> None:
 async def _rebuilt(connection: Connection, ledger: Ledger) -> dict[str, Any]:
     """Every number at once, and a task beside them that wants to run each `BEAT` seconds."""
     before, cpu, began = memory_mib(os.getpid(), "VmRSS"), _cpu(), time.monotonic()
-    heart = asyncio.create_task(_beat())
-    turn = asyncio.Lock()
+    beats: list[tuple[float, float]] = []
+    heart, turn = asyncio.create_task(_beat(beats)), asyncio.Lock()
     rebuilds = (rebuild(connection, "state.ledger", number, ledger.restore, turn, _say) for number in range(PARTITIONS))
     states = await asyncio.gather(*rebuilds)
     seconds, cpu = time.monotonic() - began, _cpu() - cpu
@@ -59,25 +59,25 @@ async def _rebuilt(connection: Connection, ledger: Ledger) -> dict[str, Any]:
         "persons": sum(map(len, states)),
         "seconds": seconds,
         "cpu_seconds": cpu,
-        "grown_mib": memory_mib(os.getpid(), "VmRSS") - before,
-        "longest_stall_ms": max(_STALLS, default=0.0) * 1000,
+        "grown_bytes": (memory_mib(os.getpid(), "VmRSS") - before) * 2**20,
+        "longest_stall_ms": max(stall for stall, _ in beats) * 1000,
+        "longest_turn_ms": max(turn for _, turn in beats) * 1000,
         "tracked": sum(map(gc.is_tracked, states)),
         "collection_ms": _collection() * 1000,
     }
 
 
-def _say(progress: Progress) -> None:
-    print(progress, file=sys.stderr)
-
-
-_STALLS: list[float] = []
-
-
-async def _beat() -> None:
+async def _beat(beats: list[tuple[float, float]]) -> None:
+    """How much later than wanted it ran, and the CPU that this thread took until then: less than the other where
+    the machine had more to do."""
     while True:
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.thread_time()
         await asyncio.sleep(BEAT)
-        _STALLS.append(time.monotonic() - began - BEAT)
+        beats.append((time.monotonic() - began - BEAT, time.thread_time() - cpu))
+
+
+def _say(progress: Progress) -> None:
+    print(f"{progress.share:.0%} of {progress.total}, {progress.per_second:.0f}/s", file=sys.stderr)
 
 
 def _cpu() -> float:

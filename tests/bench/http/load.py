@@ -19,9 +19,7 @@ EVENT = (
     b'"district":"baki"}}'
 )
 PERSONS = 20_000
-HEAD = (
-    b"POST /v1/events HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n"
-)
+HEAD = b"POST /v1/events HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n"
 SINGLE, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 
 

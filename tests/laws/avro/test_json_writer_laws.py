@@ -26,9 +26,13 @@ ODD: st.SearchStrategy[Any] = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=12),
-    st.sampled_from(["2026-11-22", "2026-02-30", "12.50", "2026-11-22T09:30:00.125Z", "YQ==", "WAR", "\ud800", 1 << 63]),
+    st.sampled_from(
+        ["2026-11-22", "2026-02-30", "12.50", "2026-11-22T09:30:00.125Z", "YQ==", "WAR", "\ud800", 1 << 63]
+    ),
     st.lists(st.none() | st.text(max_size=3) | st.integers(), max_size=3),
-    st.dictionaries(st.sampled_from(["string", "int", "null", "fin", "k"]), st.none() | st.text(max_size=3), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["string", "int", "null", "fin", "k"]), st.none() | st.text(max_size=3), max_size=2
+    ),
 )
 
 
