@@ -57,3 +57,8 @@ class Contents:
         else:
             said = b"%b\n%d\n%d\n%b" % (self._begin, time_ms, sequence, body)
         return blake2b(said, digest_size=PSEUDONYM_BYTES).digest()
+
+
+def content(type_name: str, time_ms: int, sequence: int | None, body: bytes) -> bytes:
+    """The same for a single event."""
+    return Contents(type_name)(time_ms, sequence, body)
