@@ -18,6 +18,7 @@ from hub.engine.partitioner import partition_of
 from hub.event import Output, Result, Row
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
+from hub.pipeline.packed import unpack_headers
 from hub.pipeline.rulebook import Rulebook, compile_rulebook
 from hub.registry.schemas import Schemas
 
@@ -190,7 +191,7 @@ class Memory:
         if partition is None:
             partition = partition_of(output.key or b"", PARTITIONS)
         log = self.topics.setdefault((output.topic, partition), [])
-        log.append(Rec(output.topic, partition, len(log), output.key, output.value, output.headers))
+        log.append(Rec(output.topic, partition, len(log), output.key, output.value, unpack_headers(output.headers)))
         return log[-1]
 
     def send(self, record: Rec, partition: int = 0) -> Rec:
