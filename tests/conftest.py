@@ -1,10 +1,11 @@
-"""Fixtures for all tests. Brokers and hubs are started once a run, when the first test asks for one."""
+"""Fixtures for all tests. Brokers and hubs are started once a process, when the first test asks for one."""
 
 from __future__ import annotations
 
 from brokers import apache, broker, embedded, name
 from outside import hub, hub_on_apache, hub_on_embedded
 from registry_server import registry, registry_broker
+from sharing import pytest_collection_modifyitems, pytest_runtest_teardown, pytest_xdist_make_scheduler
 
 __all__ = [
     "apache",
@@ -14,6 +15,9 @@ __all__ = [
     "hub_on_apache",
     "hub_on_embedded",
     "name",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_teardown",
+    "pytest_xdist_make_scheduler",
     "registry",
     "registry_broker",
 ]

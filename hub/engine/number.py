@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -138,7 +139,14 @@ class Number:
         spec = self._spec
         if spec.state_topic is None or spec.restore is None:
             return {}
-        return await rebuild(self._runtime.connection, spec.state_topic, self.number, spec.restore)
+        self._state = {}  # not beside the new one: together they may be more than there is room for
+        runtime = self._runtime
+        tell = partial(runtime.observer.rebuilding, spec.name, self.number)
+        try:
+            return await rebuild(runtime.connection, spec.state_topic, self.number, spec.restore, runtime.turn, tell)
+        except BaseException:
+            tell(None)
+            raise
 
     async def _seek(self) -> None:
         """To the committed offsets; none: to the first. What retention took away is never jumped over."""

@@ -6,7 +6,6 @@ import argparse
 import shutil
 import statistics
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ from typing import Any
 from bench.contenders import BY_NAME, Started, started
 from bench.events import PERSONS, SCHEMAS, TYPE, events
 from bench.latency import FIRST_NUMBER, Latency, open_loop
-from bench.room import PARTITIONS, Room, send
+from bench.persons import measure_persons
+from bench.room import Room, send
 from bench.throughput import run_once
-from bench.watch import committed, cpu_seconds, memory_mib
+from bench.watch import memory_mib
 
 Say = Callable[[str], None]
 HUB = BY_NAME["hub"]
 AGENCIES = 31
-EVENTS_PER_PERSON = 3
-FEW = 10_000
 BACKFILL = 76_000
 LIVE_RATE, LIVE_SECONDS = 200.0, 6.0
 SOAK_SLICE = 30.0
@@ -40,7 +38,7 @@ def measure_scaling(
         "workers": (options.events / rate + 25, lambda: _workers(room, options, hub)),
         "agencies": (options.events / 4 / rate * 8 + 25, lambda: _agencies(room, options, hub)),
         "fairness": (BACKFILL / rate + 30, lambda: _fairness(room)),
-        "persons": (EVENTS_PER_PERSON * options.many / rate * 1.3 + 40, lambda: _persons(room, options.many)),
+        "persons": (options.many / 5000 + 60, lambda: measure_persons(room, options.many, options.rounds)),
     }
     found: dict[str, Any] = {}
     for name, (seconds, part) in parts.items():
@@ -78,44 +76,6 @@ def _agencies(room: Room, options: argparse.Namespace, hub: Mapping[str, Any]) -
     many = run_once(room, HUB, "agencies", count, options.seconds * 4, schemas=schemas)
     each, small = many["cpu_us"] / AGENCIES, hub["cpu_us"] / 2
     return {"cpu_us_2": round(small, 2), "cpu_us_31": round(each, 2), "cpu_ratio": round(each / small, 3)}
-
-
-def _persons(room: Room, persons: int) -> dict[str, Any]:
-    """CPU an event and memory with few and with many persons, three events each; then the rebuild of the many."""
-    few, count = _filled_state(room, FEW), persons * EVENTS_PER_PERSON
-    many = _filled_state(room, persons)
-    grown = (many["memory_mib"] - few["memory_mib"]) * 2**20 / (persons - FEW)
-    return {
-        "persons": persons,
-        "events": count,
-        "cpu_ratio": round(many["cpu_us"] / few["cpu_us"], 3),
-        "bytes_per_person": round(grown),
-        "rebuild_seconds": round(many["rebuild_seconds"], 1),
-    }
-
-
-def _filled_state(room: Room, persons: int) -> dict[str, float]:
-    count = persons * EVENTS_PER_PERSON
-    _fill(room, SCHEMAS, count, persons)
-    with started(HUB, room, f"persons-{persons}") as running:
-        cpu = _until(room, running, count)
-        memory = memory_mib(running.pids[0], "VmRSS")
-        rebuild = running.again()
-        return {"cpu_us": cpu, "memory_mib": memory, "rebuild_seconds": rebuild}
-
-
-def _until(room: Room, running: Started, count: int) -> float:
-    """CPU µs an event between a third and all of them. Raises `ValueError` where it ends before."""
-    first: tuple[int, float] | None = None
-    deadline = time.monotonic() + 60 + count / 1000
-    while running.alive() and time.monotonic() < deadline:
-        done, cpu = committed(room.admin, running.topics[3], PARTITIONS), cpu_seconds(running.pids[0])
-        if first is None and done >= count / 3:
-            first = done, cpu
-        if done >= count and first is not None:
-            return (cpu - first[1]) / max(1, done - first[0]) * 1e6
-        time.sleep(0.1)
-    raise ValueError(f"it did not carry {count} events: {running.tail()}")
 
 
 def _fairness(room: Room) -> dict[str, Any]:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
+import pytest
+from brokers import require_apache
 from chaos import catalogue, selftest
 from chaos.scenarios import kill_workers
-from chaos.subject import Worker
+from chaos.subject import Broker, Worker
 from chaos.theatre import Load, Theatre
 
-from hub.kafka.connection import Connection
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """One of its own: the witness judges all that the topics of a hub hold."""
+    require_apache()
+    broker = Broker("apache", tmp_path)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
 
 
 def test_the_judge_tells_every_wrong_history_from_a_right_one() -> None:
     assert not selftest.run(catalogue.read())
 
 
-def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(apache: Connection, tmp_path: Path) -> None:
-    broker = SimpleNamespace(kind="apache", bootstrap=apache.bootstrap)
-    Worker("topics", apache.bootstrap, tmp_path).apply_topics()
+def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(broker: Broker, tmp_path: Path) -> None:
+    Worker("topics", broker.bootstrap, tmp_path).apply_topics()
     theatre = Theatre(broker, catalogue.read(), tmp_path)
 
     report = theatre.play("kill-worker", kill_workers(times=1, every=3), Load(seed=1, run="01", rate=100, seconds=20))

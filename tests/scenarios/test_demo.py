@@ -97,6 +97,7 @@ def _processes() -> Iterator[tuple[tuple[int, str], int]]:
 def demo(folder: Path, *options: str) -> Iterator[Demo]:
     """`hub demo --json` on the embedded broker."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+    bare["HUB_REGISTRY_PORT"] = "0"  # another hub on this machine may be taking 8081 at this moment
     command = [sys.executable, "-m", "hub", "demo", "--broker", "embedded", "--data-dir", str(folder), "--json"]
     folder.mkdir(exist_ok=True)
     with (

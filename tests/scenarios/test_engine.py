@@ -218,6 +218,7 @@ class Stage:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,  # at the end of a partition Apache Kafka waits so long before it says so
                 "log_level": 0,
             }
         )
@@ -232,7 +233,7 @@ class Stage:
         deadline = time.monotonic() + PATIENCE
         while len(ended) < len(parts):
             assert time.monotonic() < deadline, f"{topics} could not be read to their ends"
-            for message in consumer.consume(1000, 0.2):
+            for message in consumer.consume(1000, 0.02):
                 if message.error():
                     ended.add((message.topic(), message.partition()))
                 else:

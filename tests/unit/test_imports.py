@@ -38,17 +38,18 @@ ROOMS: Mapping[str, set[str]] = {
     "engine": NOUNS | {"pipeline", "catalogue", "kafka", "settings", "metrics", "probe"},
     "admin": NOUNS | {"pipeline", "catalogue", "avro", "kafka", "registry"},
     "simulate": NOUNS | {"catalogue", "avro", "kafka"},
-    "gateway": NOUNS | {"catalogue", "kafka", "pipeline", "texts", "views"},
+    "gateway": NOUNS
+    | {"access", "avro", "catalogue", "handbook", "kafka", "metrics", "pipeline", "settings", "texts", "views"},
     "client": set(),
     "views": NOUNS | {"admin", "catalogue", "kafka", "logs", "metrics", "registry", "settings"},
-    "machine": NOUNS | {"admin", "simulate", "registry", "catalogue", "kafka", "settings"},
+    "machine": NOUNS | {"access", "admin", "simulate", "registry", "catalogue", "kafka", "settings"},
 }
 """Room of `hub/` → the rooms it may import. `cli` and `commands` may import all of them, and nobody imports `cli`."""
 
 LIBRARIES: Mapping[str, set[str]] = {
     "faust": {"engine"},
     "mode": {"engine"},
-    "uvloop": {"engine"},
+    "uvloop": {"engine", "gateway"},
     "aiokafka": {"engine", "kafka", "simulate"},  # simulate is a publisher: its client is its own
     "kafka": {"kafka", "access", "admin", "registry", "delivery", "simulate", "views"},
     "prometheus_client": {"metrics", "probe", "machine"},

@@ -197,6 +197,7 @@ async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = Non
         committed=lambda *_: None,
         restarted=lambda _, reason: restarts.append(reason),
         position=lambda *_: None,
+        rebuilding=lambda *_: None,
     )
     runtime: Any = SimpleNamespace(
         hub="test",
@@ -206,6 +207,7 @@ async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = Non
         clock=int,
         batch_records=batch,
         ahead=Ahead(),
+        turn=None,
     )
     spec = LaneSpec(
         name="gate",
@@ -214,7 +216,7 @@ async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = Non
         outputs=("events", "dlq"),
         step=step,
         state_topic="state",
-        restore=lambda _, __: None,
+        restore=lambda: None,
     )
     fatal: list[BaseException] = []
     with without_kafka(broker, rebuild):
