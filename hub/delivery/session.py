@@ -71,8 +71,12 @@ class Session:
 
     def _poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
         """What came. A poll with a timeout spins where the broker does not hold an empty fetch: once there are
-        partitions to read, this waits itself."""
-        if not self._consumer.assignment():
+        partitions to read, this waits itself.
+
+        Not so while the group is joined anew: kafka-python 3.0.12 forgets a join that ends while nobody waits for it,
+        and begins the next one, without end.
+        """
+        if not self._consumer.assignment() or self._consumer._coordinator.need_rejoin():
             return self._consumer.poll(IDLE_POLL_MS, max_records=ALL)  # type: ignore[no-any-return]
         polled = self._consumer.poll(0, max_records=ALL)
         if not polled:
