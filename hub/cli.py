@@ -17,6 +17,7 @@ from hub.admin import dead_letters, keys, topics
 from hub.commands.doctor import doctor
 from hub.commands.events import publish, trace
 from hub.commands.explain import explain_command
+from hub.commands.pausing import app as agency_app
 from hub.commands.registry import registry as registry_command
 from hub.commands.schema import app as schema_app
 from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, language, out, settings_of, table
@@ -46,6 +47,7 @@ app.command("whoami")(whoami)
 app.add_typer(topics_app, name="topics")
 app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(agency_app, name="agency")
 app.add_typer(connector_app, name="connector")
 app.command("registry")(registry_command)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from brokers import apache, broker, embedded, name
 from outside import hub, hub_on_apache, hub_on_embedded
 from registry_server import registry, registry_broker
+from workers import stage
 
 __all__ = [
     "apache",
@@ -16,4 +17,5 @@ __all__ = [
     "name",
     "registry",
     "registry_broker",
+    "stage",
 ]

@@ -46,6 +46,9 @@ class LaneMetrics:
     def restarted(self, lane: str, reason: str) -> None:
         self._metrics.count(m.RESTARTS, lane, reason)
 
+    def paused(self, agency: str, holds: bool) -> None:
+        self._metrics.set(m.AGENCY_PAUSED, agency, to=holds)
+
     def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None:
         newest = {(r.topic, r.partition): r for r in records}
         for tp in tps:
