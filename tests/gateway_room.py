@@ -152,6 +152,8 @@ def examiner() -> Examiner:
 def event(type_name: str = VETERAN, id: str = "e-1", data: Mapping[str, Any] | None = None, **given: Any) -> Any:
     """A valid CloudEvent in JSON by an agency that may publish it; `data` and `given` replace what they name."""
     made = copy.deepcopy(_example(type_name))
+    if type_name == VETERAN:
+        made["source"] = "urn:az:agency:mod"
     made["data"] |= data or {}
     return made | {"id": id} | given
 
