@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -31,9 +32,10 @@ from hub.handbook.example import example
 from hub.kafka.appending import Line, Place
 from hub.metrics import Metrics
 from hub.settings import Limit
+from hub.views import receipts, statuses
 from hub.views.receipts import Receipts, Verdict
 from hub.views.statuses import Statuses
-from hub.views.store import NotReady
+from hub.views.store import NotReady, Writer
 
 MUCH = Limit(events=1e9, events_burst=1e9, mib=1e6, mib_burst=1e6, day=10**12)
 
@@ -85,13 +87,26 @@ class Nothing:
     """Views that have been read to their end, in which nothing is."""
 
     def __init__(self) -> None:
-        folder = Path("/nonexistent")
+        self._kept = tempfile.TemporaryDirectory(prefix="views-")
+        folder = Path(self._kept.name)
+        for module in (receipts, statuses):
+            Writer(folder / module.FILE, module.SCHEMA).close()
         self.receipts, self.statuses = Receipts(folder, lambda _: None), Statuses(folder, lambda _: None)
         self.unpack = lambda _: None
         self.ready = True
 
     def lag(self, view: str) -> float:
         return 0.0
+
+
+class Nowhere:
+    """A Kafka with nothing in it (`hub.kafka.following.Lookup`)."""
+
+    def latest(self, topic: str, partitions: int, count: int) -> list[Any]:
+        return []
+
+    def record(self, topic: str, partition: int, offset: int) -> None:
+        return None
 
 
 class Room:
@@ -111,7 +126,8 @@ class Room:
             self.desk, catalogue(), examiner(), self.known, self.broker, limits, self.audit, self.metrics
         )
         views: Any = Nothing()
-        questions = Questions(catalogue(), views, None, views.unpack, rules().secret)  # type: ignore[arg-type]
+        lookup: Any = Nowhere()
+        questions = Questions(catalogue(), views, lookup, views.unpack, rules().secret)
         about = About(self.desk, catalogue(), schemas(), limits)
         self.document = Document(catalogue(), self.bounds)
         well = health.routes(self.metrics, list, lambda: None)
