@@ -12,7 +12,7 @@ from bench.events import SCHEMAS, TYPE, events, number_of, raw_schema, resent
 from bench.latency import percentile
 from bench.ledger_log import FactsOf
 from bench.room import SECRET
-from bench.scaling import catalogue_of
+from bench.scaling import BYTES_A_PERSON, BYTES_AN_EVENT, SOAK_PERSONS, catalogue_of, soaked
 from bench.targets import ratios, targets
 from bench.throughput import differences
 from bench.watch import Sample, warm_pace
@@ -77,6 +77,14 @@ def test_chart_names_every_side_and_says_why_one_is_missing():
 def test_catalogue_with_31_receivers_is_sound(tmp_path):
     catalogue_of(tmp_path, receivers=31)
     assert len(load(tmp_path).entitlements[TYPE]) == 31
+
+
+@pytest.mark.parametrize("leak", [0, 50])
+def test_a_soak_takes_off_what_the_state_explains_and_shows_the_rest(leak):
+    so_far = [SOAK_PERSONS // 4 * number for number in range(1, 9)]
+    state = [min(n, SOAK_PERSONS) * BYTES_A_PERSON + n * (BYTES_AN_EVENT + leak) for n in so_far]
+    found = soaked(so_far, [100 + each / 2**20 for each in state])
+    assert found["unexplained_bytes_per_event"] == pytest.approx(leak, abs=25)
 
 
 def test_the_log_of_facts_is_what_the_ledger_writes_of_the_same_events():
