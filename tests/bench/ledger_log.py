@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from aiokafka import TopicPartition
@@ -21,7 +20,7 @@ from hub.catalogue import load
 from hub.engine.partitioner import murmur2
 from hub.engine.transaction import Transactions
 from hub.event import Row
-from hub.pipeline.attributes import Said, trusted_time
+from hub.pipeline.attributes import trusted_time
 from hub.pipeline.facts import Facts
 from hub.pipeline.forms import Forms
 from hub.pipeline.identify import Pseudonyms, identity
@@ -46,9 +45,8 @@ class FactsOf:
         person_id = Pseudonyms(SECRET.encode()).person_id
         self._keys = [person_id(b"P%06d" % person) for person in range(persons)]
         self._partitions = bytes((murmur2(key) & 0x7FFFFFFF) % PARTITIONS for key in self._keys)
-        self._read = [
-            reader.read(event.value) for event in islice(events(SAMPLES, known.id_of(TYPE), persons), SAMPLES)
-        ]
+        samples = events(SAMPLES, known.id_of(TYPE), persons)
+        self._read = {dict(event.headers)["ce_id"][:ID_DIGITS]: reader.read(event.value) for event in samples}
 
     def wave(self, number: int) -> Iterator[Row]:
         """One fact of each person."""
@@ -59,10 +57,10 @@ class FactsOf:
     def _fact(self, number: int) -> Row:
         person = number * 7919 % self._persons  # as `bench.events.body` has it
         key, id = self._keys[person], b"%0*d-aaaa-bbbb-cccc-dddddddddddd" % (ID_DIGITS, number)
-        values, _, shown, _ = self._read[number % SAMPLES]
-        who, said = identity(SOURCE, id, key), Said(id, WHEN, number // self._persons + 1)
-        fact = self._facts.write(key, (who, who[::-1]), said, values, shown)
-        return TOPIC, self._partitions[person], b"%b/%b" % (key, who.hex().encode()), fact.value, ()
+        values, _, shown, _ = self._read[b"%0*d" % (ID_DIGITS, number % SAMPLES)]
+        who = identity(SOURCE, id, key)
+        value, _, _ = self._facts.write(key, who, who[::-1], id, WHEN, number // self._persons + 1, values, shown)
+        return TOPIC, self._partitions[person], b"%b/%b" % (key, who.hex().encode()), value, ()
 
 
 def fill(room: Room, rows: Iterable[Row]) -> int:
