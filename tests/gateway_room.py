@@ -1,4 +1,4 @@
-"""The whole gateway in memory: its doors over the shipped catalogue, a keeper of tokens that are codes, a broker of lists."""
+"""The whole gateway in memory: its doors over the shipped catalogue, tokens that are codes, a broker of lists."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Room:
         questions = Questions(catalogue(), views, None, views.unpack, rules().secret)  # type: ignore[arg-type]
         about = About(self.desk, catalogue(), schemas(), limits)
         self.document = Document(catalogue(), self.bounds)
-        well = health.routes(self.metrics, lambda: [], lambda: None)
+        well = health.routes(self.metrics, list, lambda: None)
         self.routes = table(self.publishing, about, self.document, ask.routes(self.desk, questions), well)
         self.app = Gateway(self.desk, self.routes, self.metrics)
 
@@ -152,6 +152,8 @@ def examiner() -> Examiner:
 def event(type_name: str = VETERAN, id: str = "e-1", data: Mapping[str, Any] | None = None, **given: Any) -> Any:
     """A valid CloudEvent in JSON by an agency that may publish it; `data` and `given` replace what they name."""
     made = copy.deepcopy(_example(type_name))
+    if type_name == VETERAN:
+        made["source"] = "urn:az:agency:mod"
     made["data"] |= data or {}
     return made | {"id": id} | given
 
