@@ -193,9 +193,8 @@ class Stage:
 
     def members(self, lane: str) -> int:
         """How many the broker counts to the group of that lane now; one that died counts until its session ends."""
-        group = f"{self._environment['HUB_NAME']}.{lane}"
-        asked = AdminClient({"bootstrap.servers": self.bootstrap}).describe_consumer_groups([group])
-        return len(asked[group].result(PATIENCE).members)
+        group, client = f"{self._environment['HUB_NAME']}.{lane}", AdminClient({"bootstrap.servers": self.bootstrap})
+        return len(client.describe_consumer_groups([group])[group].result(PATIENCE).members)
 
     def end(self) -> None:
         for worker in self._workers:
