@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 from outside import hub, hub_on_apache, hub_on_embedded
 from registry_server import registry, registry_broker
 from sharing import pytest_collection_modifyitems, pytest_runtest_teardown, pytest_xdist_make_scheduler
+from workers import stage
 
 # How long an example takes is the machine's affair, and this one may be busy.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,4 +27,5 @@ __all__ = [
     "pytest_xdist_make_scheduler",
     "registry",
     "registry_broker",
+    "stage",
 ]

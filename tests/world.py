@@ -19,6 +19,7 @@ from hub.engine.partitioner import partition_of
 from hub.event import Output, Result, Row
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
+from hub.pipeline.packed import unpack_headers
 from hub.pipeline.rulebook import Rulebook, compile_rulebook
 from hub.registry.schemas import Schemas
 
@@ -200,7 +201,7 @@ class Memory:
         if partition is None:
             partition = partition_of(output.key or b"", PARTITIONS)
         log = self.topics.setdefault((output.topic, partition), [])
-        log.append(Rec(output.topic, partition, len(log), output.key, output.value, output.headers))
+        log.append(Rec(output.topic, partition, len(log), output.key, output.value, unpack_headers(output.headers)))
         return log[-1]
 
     def send(self, record: Rec, partition: int = 0) -> Rec:
@@ -227,6 +228,14 @@ class Memory:
         for record in records:
             for passed in self.pass_gate([self.send(record)]):
                 self.apply([passed])
+
+    def restored(self, partition: int, by: Ledger | None = None) -> dict[bytes, bytes]:
+        """The ledger's state of a partition as it is read back from `state.ledger`, by this ledger or another one."""
+        restoring = (by or self.ledger).restore()
+        restoring.take(record.value or b"" for record in self.topics.get(("state.ledger", partition), ()))
+        for _ in restoring.settle():
+            pass
+        return restoring.state
 
     def all(self, topic: str) -> list[Rec]:
         return [record for (name, _), log in sorted(self.topics.items()) if name == topic for record in log]

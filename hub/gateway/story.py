@@ -106,14 +106,26 @@ class Teller:
         ]
         return receivers + others
 
-    def _receiver(self, e: Entitlement, done: Delivered | None, fields: Mapping[str, Any] | None) -> Receiver:
-        value = done.value if done else None
+    def would_receive(self, type_name: str, fields: Mapping[str, Any]) -> list[Receiver]:
+        """Everyone entitled to such an event: `offered` to whom it would go, `withheld` from whom it would not."""
+        return [self._receiver(e, None, fields) for e in self._catalogue.entitlements[type_name]]
+
+    def seen(self, e: Entitlement) -> Seen:
+        """Which fields of its type an entitlement shows, in the order of the schema."""
         every = [field["name"] for field in self._catalogue.types[e.type].schema["fields"]]
-        seen = Seen(
+        return Seen(
             clear=[name for name in every if name in e.clear],
             masked=[name for name in every if name in e.masked],
             absent=[name for name in every if name not in e.clear | e.masked],
         )
+
+    def law(self, basis: str) -> str:
+        """A legal basis by its name."""
+        name = self._catalogue.bases[basis].name
+        return name.az if self._language == "az" else name.en
+
+    def _receiver(self, e: Entitlement, done: Delivered | None, fields: Mapping[str, Any] | None) -> Receiver:
+        value = done.value if done else None
         return Receiver(
             agency=e.agency,
             name=self._name(e.agency),
@@ -121,7 +133,8 @@ class Teller:
             at=_time(value["delivered"]) if value else None,
             connector=value["connector"] if value else None,
             basis=e.basis,
-            fields=seen,
+            law=self.law(e.basis),
+            fields=self.seen(e),
             when={name: sorted(values) for name, values in e.when.items()} or None,
         )
 
