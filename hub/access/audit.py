@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import structlog
 
 from hub.clock import now_ms
+from hub.errors import HubError
 from hub.metrics import AUDIT_LOST, AUDIT_WAITING, Metrics
 
 log = structlog.get_logger(__name__)
@@ -69,7 +70,8 @@ class Audit:
     def left(self, agency: str, counts: Mapping[tuple[str, str], int]) -> None:
         """What went out to an agency at this door: how many times, by (event type, legal basis)."""
         by_name = {f"{agency} {type_name} {basis}": count for (type_name, basis), count in counts.items()}
-        self._add(_Line("DELIVERY", agency, "answer a status query", None), by_name)
+        if by_name:
+            self._add(_Line("DELIVERY", agency, "answer a status query", None), by_name)
 
     def operated(self, agency: str | None, action: str) -> None:
         """What an operator did."""
@@ -126,7 +128,7 @@ class Audit:
         except Exception as error:
             self._metrics.set(AUDIT_WAITING, to=max(0, self._clock() - self._taken[0]["at"]) / 1000)
             if not self._failing:
-                log.warning("the audit cannot be written; it is kept and tried again", why=type(error).__name__)
+                log.warning("the audit cannot be written; it is kept and tried again", why=_why(error))
             self._failing = True
             return False
         if self._failing:
@@ -144,6 +146,11 @@ class Audit:
             self._taken = list(_entries(folded.items()))
         if lost:
             log.error("audit entries were lost: too many different ones at once", lines=lost)
+
+
+def _why(error: Exception) -> str:
+    """The hub's own errors are written to be read; a library's may quote anything."""
+    return str(error) if isinstance(error, HubError) else type(error).__name__
 
 
 def _entries(folded: Iterable[tuple[_Line, tuple[int, Counter[str]]]]) -> Iterable[Entry]:

@@ -8,6 +8,7 @@ writes under this name), and the end of the chain is read from the topic before 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
@@ -20,6 +21,7 @@ from hub.avro.records import RecordCodec
 from hub.errors import Retry
 from hub.kafka.clients import consumer, producer
 from hub.kafka.connection import Connection
+from hub.kafka.following import describe
 from hub.pipeline.summarise import Chain
 
 TOPIC = "audit"
@@ -80,15 +82,15 @@ class AuditLog:
         """A producer, where to write, and whether the last attempt turns out to have been committed."""
         if self._opened is not None:
             return self._opened[1], self._opened[2], False
+        topics = describe(self._connection, [TOPIC])
+        if not topics:
+            raise Retry(f"the broker has no topic {TOPIC}: `hub topics apply` makes it")
+        part = TopicPartition(TOPIC, crc32(self._writer.encode()) % len(topics[0].partitions))
         with contextlib.ExitStack() as opening:
             client = opening.enter_context(
                 producer(self._connection, transactional_id=f"{self._hub}.audit.{self._writer}", **SETTINGS)
             )
             client.init_transactions()
-            parts = client.partitions_for(TOPIC)
-            if not parts:
-                raise Retry(f"the broker has no topic {TOPIC}: `hub topics apply` makes it")
-            part = TopicPartition(TOPIC, crc32(self._writer.encode()) % len(parts))
             found = list(_tail(self._connection, codecs.audit, part, self._writer))
             self._chain = found[-1] if found else Chain(self._writer)
             self._opened = opening.pop_all(), client, part
@@ -110,8 +112,14 @@ def _tail(connection: Connection, codec: RecordCodec, part: TopicPartition, writ
         while not found and start > first:
             upto, start, step = start, max(first, start - step), step * 4
             client.seek(part, start)
-            while client.position(part) < upto:
-                for record in client.poll(timeout_ms=200).get(part, ()):
+            deadline = time.monotonic() + WRITE_SECONDS
+            while client.position(part, timeout_ms=5_000) < upto:
+                records = client.poll(timeout_ms=200).get(part, ())
+                if records:
+                    deadline = time.monotonic() + WRITE_SECONDS
+                elif time.monotonic() > deadline:
+                    raise Retry(f"reading {TOPIC}/{part.partition} has stalled")
+                for record in records:
                     if record.offset < upto and record.key == writer.encode():
                         entry = codec.unpack(record.value)
                         found.append(Chain(writer, entry["number"], entry["hash"]))

@@ -16,10 +16,11 @@ import yaml
 from pydantic import SecretStr
 
 from hub import registry
-from hub.admin import keys, topics
+from hub.access.token_file import read
+from hub.admin import keys, pauses, topics
 from hub.catalogue import Catalogue
 from hub.commands.terminal import catalogue_of
-from hub.errors import HubError, SchemaError
+from hub.errors import ConfigError, HubError, SchemaError
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
 from hub.machine.running import announced, connect, secret
@@ -69,6 +70,7 @@ def checks(found: Settings) -> Iterator[Check]:
     yield _data_dir(found.data_dir)
     yield _disk(found.data_dir)
     catalogue = yield from _catalogue(found)
+    yield _tokens(found, catalogue)
     connection = yield from _broker(found)
     yield from _at_the_broker(found, catalogue, connection)
     yield from _processes(found)
@@ -117,6 +119,22 @@ def _catalogue(found: Settings) -> Generator[Check, None, Catalogue | None]:
     return catalogue
 
 
+def _tokens(found: Settings, catalogue: Catalogue | None) -> Check:
+    """A hub without tokens is one that nobody has begun to use over HTTP."""
+    path = found.tokens_file()
+    try:
+        tokens = [token for token in read(path) if token.state(time.time()) in ("valid", "ending")]
+    except ConfigError as error:
+        return Check("tokens", False, str(error), "servers that run go on with those that they knew; none starts")
+    if not tokens:
+        return Check("tokens", True, f"none in {path}: `hub token issue AGENCY` makes one")
+    lost = [token.id for token in tokens if catalogue and token.agency not in catalogue.agencies]
+    said = f"{len(tokens)} valid, of {len({token.agency for token in tokens})} agencies"
+    if lost:
+        return Check("tokens", False, f"{said}; {lost[0]} is of no agency of the catalogue", "`hub token revoke` it")
+    return Check("tokens", True, said)
+
+
 def _broker(found: Settings) -> Generator[Check, None, Connection | None]:
     try:
         connection = connect(found)
@@ -131,7 +149,7 @@ def _broker(found: Settings) -> Generator[Check, None, Connection | None]:
 
 def _at_the_broker(found: Settings, catalogue: Catalogue | None, connection: Connection | None) -> Iterator[Check]:
     if catalogue is None or connection is None:
-        for name in ("topics", "schemas", KEY, "clock"):
+        for name in ("topics", "schemas", KEY, "clock", "agencies"):
             yield Check(name, None, "not looked at: see above")
         return
     looks: list[tuple[str, Callable[[], Check]]] = [
@@ -139,6 +157,7 @@ def _at_the_broker(found: Settings, catalogue: Catalogue | None, connection: Con
         ("schemas", lambda: _schemas(catalogue, connection)),
         (KEY, lambda: _key(found, connection)),
         ("clock", lambda: _clock(connection)),
+        ("agencies", lambda: _agencies(connection)),
     ]
     for name, look in looks:
         yield _guarded(name, look)
@@ -200,6 +219,15 @@ def _clock(connection: Connection) -> Check:
     skew = max(before - stamped, stamped - after, 0.0)
     fix = "set both clocks by NTP: times on receipts come from both"
     return Check("clock", skew < SKEW_SECONDS, f"{skew:.1f} s from the broker's", fix)
+
+
+def _agencies(connection: Connection) -> Check:
+    """Nothing of a paused one is taken: that is somebody's to end."""
+    paused = pauses.pauses(connection)
+    if not paused:
+        return Check("agencies", True, "none is paused")
+    fix = "`hub agency list` says why; once that is mended, `hub agency resume AGENCY`"
+    return Check("agencies", False, f"paused: {', '.join(sorted(paused))}", fix)
 
 
 def _processes(found: Settings) -> Iterator[Check]:

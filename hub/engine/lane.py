@@ -41,11 +41,12 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         self.spec, self.runtime = spec, runtime
         self.numbers: dict[int, Number] = {}
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
+        self._assigned = False
 
     @property
     def ready(self) -> bool:
-        """Whether the broker answers its fetches and every number it holds carries."""
-        return self._heard() and all(number.ready for number in self.numbers.values())
+        """Whether it knows its numbers, the broker answers its fetches, and every number carries."""
+        return self._assigned and self._heard() and all(number.ready for number in self.numbers.values())
 
     def _heard(self) -> bool:
         """Whether a fetch of any of its partitions was answered lately; a member without a number asks nothing."""
@@ -88,6 +89,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("left without a word", lane=self.spec.name, exc_info=error)
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
+        self._assigned = False
         await self._end_numbers()
 
     def on_partitions_assigned(self, assigned: Any) -> None:
@@ -105,6 +107,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal)
             for number, tps in sorted(numbers.items())
         }
+        self._assigned = True
 
     async def _end_numbers(self) -> None:
         numbers, self.numbers = self.numbers, {}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from hub.engine.notes import Notes
 from hub.engine.taking import Ahead
 from hub.event import Record, Rejection, Result
 from hub.kafka.connection import Connection
+from hub.pipeline.restore import Restoring
 from hub.pipeline.rulebook import Rulebook
 
 
@@ -20,8 +24,21 @@ class Step(Protocol):
     def refuse(self, record: Record, rejection: Rejection) -> Result: ...
 
 
-Restore = Callable[[bytes, MutableMapping[bytes, bytes]], None]
-"""Takes one record of a state topic back into the state."""
+Restore = Callable[[], Restoring]
+"""Begins to take a state back from the records of a state topic."""
+
+
+class Progress(NamedTuple):
+    """How far a number's rebuild is: of `total` records as many as `done` are state again, at that pace."""
+
+    done: float
+    total: int
+    per_second: float
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self.done / self.total if self.total else 1.0
 
 
 class Observer(Protocol):
@@ -31,6 +48,8 @@ class Observer(Protocol):
     def committed(self, lane: str, result: Result) -> None: ...
     def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None: ...
     def restarted(self, lane: str, reason: str) -> None: ...
+    def rebuilding(self, lane: str, number: int, progress: Progress | None) -> None: ...  # None: given up
+    def paused(self, agency: str, holds: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -53,12 +72,20 @@ class LaneSpec:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Shared by the lanes of one worker. `hub` names this hub towards the broker; `clock` is in milliseconds."""
+    """Shared by the lanes of one worker. `hub` names this hub towards the broker; `clock` is in milliseconds.
+
+    `me` names this process, and no other that ever was.
+    """
 
     hub: str
     connection: Connection
     rules: Rulebook
     observer: Observer
     clock: Callable[[], int]
+    notes: Notes
     batch_records: int = 1000
+    refusals_in_a_row: int = 10_000
+    me: str = field(default_factory=lambda: secrets.token_hex(8))
     ahead: Ahead = field(default_factory=Ahead)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of the numbers that rebuild, one at a time does: the first ones carry while the others wait for theirs."""

@@ -19,6 +19,7 @@ from mode.utils.tracebacks import Traceback
 from hub.clock import now_ms
 from hub.engine.app import LANES, build_app
 from hub.engine.lane import Lane
+from hub.engine.notes import Notes
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Runtime
 from hub.errors import ConfigError
@@ -64,15 +65,17 @@ def run_worker(
     uvloop.install()
     tolerance.install()
     taken.install()
-    _spare_the_collector()
+    spare_the_collector()
     outage.install()
     _make(settings.data_dir)
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
     observer = LaneMetrics(metrics)
-    runtime = Runtime(settings.name, connection, rules, observer, now_ms, settings.batch_records)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    notes = Notes(connection, rules.partitions, observer)
+    limits = settings.batch_records, settings.refusals_in_a_row
+    runtime = Runtime(settings.name, connection, rules, observer, now_ms, notes, *limits)
     running = [Lane(LANES[name](runtime), runtime) for name in lanes]
     probe = Probe(metrics.registry, lambda: all(lane.ready for lane in running), observer.refresh)
     port = probe.start(settings.metrics_host, settings.metrics_port)
@@ -85,7 +88,7 @@ def run_worker(
     worker.execute_from_commandline()
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """A batch makes tens of thousands of short-lived tuples and no cycles: look for these seldom, not in the rules."""
     gc.collect()
     gc.freeze()

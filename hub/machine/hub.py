@@ -55,6 +55,10 @@ def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]
 
     What agencies receive is written below `<data dir>/received/<agency>/`.
     """
+    if settings.tls_cert:
+        raise ConfigError(
+            "HUB_TLS_CERT is for doors that run by themselves: on one machine all stays on it, without TLS"
+        )
     kind = settings.broker or Kind.EMBEDDED
     data_dir = settings.data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)

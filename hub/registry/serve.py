@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Container, Mapping
 from typing import Any
@@ -88,6 +89,10 @@ def not_let_in(metrics: Metrics) -> Callable[[NotLetIn], None]:
 
 def serve(app: Starlette, bound: socket.socket, tls: Mapping[str, Any]) -> None:
     """Until SIGTERM or SIGINT; requests under way are finished."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(
+            number, lambda *_: None
+        )  # uvicorn raises them again at its end: the audit's end is yet to be written
     config = uvicorn.Config(
         app,
         log_level="warning",
