@@ -22,6 +22,7 @@ from hub.event import Rejection
 from hub.gateway import body
 from hub.gateway.bounds import Hold
 from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
+from hub.gateway.details import in_language
 from hub.gateway.examine import Examined, Examiner, Refusal
 from hub.gateway.known import Found, Known
 from hub.gateway.refused import Refused
@@ -217,7 +218,8 @@ def _item(index: int, found: Examined | Refusal, told: Told, language: Language,
         return f'{text[:-1]},"receivers":{json.dumps(receivers, ensure_ascii=False)}}}'
     rejection, meaning = told.rejection, explain(told.rejection.code, language)
     said = {"index": index, "id": told.id, "status": told.status, "step": rejection.step, "code": rejection.code}
-    said |= {"detail": rejection.detail, "pointer": rejection.pointer, "what": meaning.what, "fix": meaning.fix}
+    said |= {"detail": in_language(rejection.detail, language), "pointer": rejection.pointer}
+    said |= {"what": meaning.what, "fix": meaning.fix}
     return json.dumps(said | {"record": None}, ensure_ascii=False)
 
 
