@@ -102,6 +102,7 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
     app = application(parts, appender)
     gc.collect()
     gc.freeze()  # catalogue and rules live as long as the process: a collection need not walk them each time
+    gc.set_threshold(20_000, 20, 20)  # an event is a few hundred objects without cycles
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises them again when it has ended: all is told already
     try:
