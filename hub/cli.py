@@ -19,6 +19,7 @@ from hub.commands.doctor import doctor
 from hub.commands.events import publish, trace
 from hub.commands.explain import explain_command
 from hub.commands.gateway import gateway
+from hub.commands.pausing import app as agency_app
 from hub.commands.registry import registry as registry_command
 from hub.commands.schema import app as schema_app
 from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, language, out, settings_of, table
@@ -49,6 +50,7 @@ app.command("whoami")(whoami)
 app.add_typer(topics_app, name="topics")
 app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(agency_app, name="agency")
 app.add_typer(connector_app, name="connector")
 app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")

@@ -37,6 +37,7 @@ class Code(StrEnum):
     RULE_BROKEN = "rule_broken"
     IDENTITY_CONFLICT = "identity_conflict"
     INTERNAL = "internal"
+    CRASHED_WORKER = "crashed_worker"
 
 
 class Question(StrEnum):

@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     batch_records: int = Field(1000, ge=1, le=20_000, description="records of one transaction at the most")
+    refusals_in_a_row: int = Field(
+        10_000, ge=1, description="after so many of an agency, counted by each number of the gate, it is paused"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from brokers import apache, broker, embedded, name
+from brokers import apache, broker, embedded, name, pytest_sessionstart
+from hypothesis import HealthCheck, settings
 from outside import hub, hub_on_apache, hub_on_embedded
 from registry_server import registry, registry_broker
 from sharing import pytest_collection_modifyitems, pytest_runtest_teardown, pytest_xdist_make_scheduler
+from workers import stage
+
+# How long an example takes is the machine's affair, and this one may be busy.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 __all__ = [
     "apache",
@@ -17,7 +23,9 @@ __all__ = [
     "name",
     "pytest_collection_modifyitems",
     "pytest_runtest_teardown",
+    "pytest_sessionstart",
     "pytest_xdist_make_scheduler",
     "registry",
     "registry_broker",
+    "stage",
 ]

@@ -21,7 +21,7 @@ from hub.catalogue import load
 from hub.machine.hub import Hub, running
 from hub.settings import Settings
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 _numbers = itertools.count(1)
 
 

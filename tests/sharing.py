@@ -1,7 +1,8 @@
 """How the two processes of `make test` share the tests, and when a hub is stopped.
 
 A file is run by one process. The files of `FAULTS` are all one process's, one after another: each of them loads the
-machine and then watches a clock, and two at once would measure each other. What takes long begins first.
+machine and then waits for what a session or a rebalance brings, and two at once would only wait longer.
+What takes long begins first.
 """
 
 from __future__ import annotations
@@ -13,13 +14,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-FAULTS = (
-    "tests/scenarios/test_engine.py",
-    "tests/chaos/test_witness.py",
-    "tests/scenarios/test_demo.py",
-    "tests/scenarios/test_delivery.py",
-    "tests/scenarios/test_worker_ends.py",
-)
+FAULTS = ("tests/scenarios/test_engine.py", "tests/scenarios/test_lanes.py", "tests/chaos/test_witness.py")
+LONG = ("tests/scenarios/", "tests/integration/")
 HUBS = ("hub_on_apache", "hub_on_embedded")
 """Fixtures: an idle hub takes a third of a core, so it is stopped after the last file that needs it."""
 SLOW = (*HUBS, "apache", "embedded")
@@ -66,10 +62,10 @@ def _fixtures(item: pytest.Item) -> set[str]:
 
 
 def _place(file: str, needs: dict[str, set[str]]) -> tuple[int, ...]:
-    """Order of a file: faults as they are listed, then by the first of the slow fixtures, then the rest."""
+    """Order of a file: faults as they are listed, long ones by the slow fixtures that they use, the rest."""
     if file in FAULTS:
         return (0, FAULTS.index(file))
-    return (1, *(name not in needs[file] for name in SLOW))
+    return (1 if file.startswith(LONG) else 2, *(name not in needs[file] for name in SLOW))
 
 
 @pytest.hookimpl(trylast=True)

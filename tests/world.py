@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -140,10 +141,16 @@ def headers(type_name: str, agency: str, **given: str) -> list[tuple[str, bytes]
     ]
 
 
+@cache
+def raw_schema(type_name: str) -> dict[str, Any]:
+    """As the type's, of plain integers; one object, so that its codec is compiled once."""
+    found: dict[str, Any] = without_logical_types(catalogue().types[type_name].schema)
+    return found
+
+
 def body(type_name: str, value: Mapping[str, Any]) -> bytes:
     """Wire bytes of a raw value."""
-    schema = without_logical_types(catalogue().types[type_name].schema)
-    return encode(schema, dict(value), wire_header(schemas().id_of(type_name)))
+    return encode(raw_schema(type_name), dict(value), wire_header(schemas().id_of(type_name)))
 
 
 def event(
@@ -167,11 +174,14 @@ def event(
 def unpack(value: bytes | None) -> dict[str, Any]:
     """Any record that the hub wrote, by its schema id."""
     assert value is not None
-    found = schemas().by_id(int.from_bytes(value[1:5], "big"))
-    schema = without_logical_types(__import__("json").loads(found.schema))
-    result = fastavro.schemaless_reader(io.BytesIO(value[5:]), fastavro.parse_schema(schema), None)
+    result = fastavro.schemaless_reader(io.BytesIO(value[5:]), _parsed(int.from_bytes(value[1:5], "big")), None)
     assert isinstance(result, dict)
     return result
+
+
+@cache
+def _parsed(schema_id: int) -> Any:
+    return fastavro.parse_schema(without_logical_types(json.loads(schemas().by_id(schema_id).schema)))
 
 
 @dataclass

@@ -8,6 +8,7 @@ writes under this name), and the end of the chain is read from the topic before 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
@@ -111,8 +112,14 @@ def _tail(connection: Connection, codec: RecordCodec, part: TopicPartition, writ
         while not found and start > first:
             upto, start, step = start, max(first, start - step), step * 4
             client.seek(part, start)
-            while client.position(part) < upto:
-                for record in client.poll(timeout_ms=200).get(part, ()):
+            deadline = time.monotonic() + WRITE_SECONDS
+            while client.position(part, timeout_ms=5_000) < upto:
+                records = client.poll(timeout_ms=200).get(part, ())
+                if records:
+                    deadline = time.monotonic() + WRITE_SECONDS
+                elif time.monotonic() > deadline:
+                    raise Retry(f"reading {TOPIC}/{part.partition} has stalled")
+                for record in records:
                     if record.offset < upto and record.key == writer.encode():
                         entry = codec.unpack(record.value)
                         found.append(Chain(writer, entry["number"], entry["hash"]))

@@ -1,7 +1,7 @@
 """Plain JSON to wire bytes in one pass: a generated function per type, for what nearly every event looks like.
 
-What it writes is what `from_json` and `encode` write, byte for byte; where anything is unusual (a field left out, a tagged
-union, a value of another kind) it raises `Unusual`, and those two say what is wrong, or write it (`tests/laws/avro`).
+What it writes is what `from_json` and `encode` write, byte for byte; where anything is unusual (a field left out, a
+tagged union, another kind of value) it raises `Unusual`, and those two say what is wrong, or write it.
 """
 
 from __future__ import annotations

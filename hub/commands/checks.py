@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from hub import registry
 from hub.access.token_file import read
-from hub.admin import keys, topics
+from hub.admin import keys, pauses, topics
 from hub.catalogue import Catalogue
 from hub.commands.terminal import catalogue_of
 from hub.errors import ConfigError, HubError, SchemaError
@@ -149,7 +149,7 @@ def _broker(found: Settings) -> Generator[Check, None, Connection | None]:
 
 def _at_the_broker(found: Settings, catalogue: Catalogue | None, connection: Connection | None) -> Iterator[Check]:
     if catalogue is None or connection is None:
-        for name in ("topics", "schemas", KEY, "clock"):
+        for name in ("topics", "schemas", KEY, "clock", "agencies"):
             yield Check(name, None, "not looked at: see above")
         return
     looks: list[tuple[str, Callable[[], Check]]] = [
@@ -157,6 +157,7 @@ def _at_the_broker(found: Settings, catalogue: Catalogue | None, connection: Con
         ("schemas", lambda: _schemas(catalogue, connection)),
         (KEY, lambda: _key(found, connection)),
         ("clock", lambda: _clock(connection)),
+        ("agencies", lambda: _agencies(connection)),
     ]
     for name, look in looks:
         yield _guarded(name, look)
@@ -218,6 +219,15 @@ def _clock(connection: Connection) -> Check:
     skew = max(before - stamped, stamped - after, 0.0)
     fix = "set both clocks by NTP: times on receipts come from both"
     return Check("clock", skew < SKEW_SECONDS, f"{skew:.1f} s from the broker's", fix)
+
+
+def _agencies(connection: Connection) -> Check:
+    """Nothing of a paused one is taken: that is somebody's to end."""
+    paused = pauses.pauses(connection)
+    if not paused:
+        return Check("agencies", True, "none is paused")
+    fix = "`hub agency list` says why; once that is mended, `hub agency resume AGENCY`"
+    return Check("agencies", False, f"paused: {', '.join(sorted(paused))}", fix)
 
 
 def _processes(found: Settings) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RebalanceInProgressError
 
 from hub.delivery.backoff import Backoff
 from hub.delivery.receiver import Job, Receiver
@@ -20,6 +20,7 @@ BUSY_POLL_MS = 4  # how late a batch that is done is noticed; doubles up to the 
 IDLE_POLL_MS = 200
 NAP_MS = 20  # how late a record can be seen where nothing else is going on
 COMMIT_MS = 5_000
+REBALANCE_SECONDS = 0.05  # until a commit that met a rebalance is tried again: turns in between complete it
 REVOKE_SECONDS = 1.0  # blocks the client's heartbeats: far below the session timeout
 
 
@@ -70,8 +71,12 @@ class Session:
 
     def _poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
         """What came. A poll with a timeout spins where the broker does not hold an empty fetch: once there are
-        partitions to read, this waits itself."""
-        if not self._consumer.assignment():
+        partitions to read, this waits itself.
+
+        Not so while the group is joined anew: kafka-python 3.0.12 forgets a join that ends while nobody waits for it,
+        and begins the next one, without end.
+        """
+        if not self._consumer.assignment() or self._consumer._coordinator.need_rejoin():
             return self._consumer.poll(IDLE_POLL_MS, max_records=ALL)  # type: ignore[no-any-return]
         polled = self._consumer.poll(0, max_records=ALL)
         if not polled:
@@ -139,6 +144,9 @@ class Session:
             return False
         try:
             self._consumer.commit(self._offsets, timeout_ms=COMMIT_MS)
+        except RebalanceInProgressError:  # no failure: what moves is committed as it is handed back
+            self._commit_at = time.monotonic() + REBALANCE_SECONDS
+            return False
         except KafkaError as error:
             # Kept: what is still ours after a rebalance is committed later, what is not is forgotten there.
             wait = self._backoff.failed()

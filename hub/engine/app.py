@@ -72,9 +72,10 @@ def ledger_lane(runtime: Runtime) -> LaneSpec:
 
 
 def _verdicts(runtime: Runtime) -> tuple[str, ...]:
-    """Topics that both lanes write: verdicts, dead letters, summaries."""
+    """Topics that both lanes write: verdicts, dead letters, summaries, notes."""
     agencies = runtime.rules.catalogue.agencies
-    return (*(f"{kind}.{agency}" for kind in ("receipts", "dlq") for agency in agencies), "activity", "audit")
+    verdicts = (f"{kind}.{agency}" for kind in ("receipts", "dlq") for agency in agencies)
+    return (*verdicts, "activity", "audit", "state.hub")
 
 
 LANES = {"gate": gate_lane, "ledger": ledger_lane}
@@ -110,8 +111,8 @@ def build_app(runtime: Runtime, lanes: list[Lane], metrics: m.Metrics, data_dir:
                 if tally["outcome"] == "ACCEPTED" and tally["last_accepted"]:
                     metrics.set(m.LAST_EVENT, tally["agency"], to=tally["last_accepted"] / 1000)
 
-    for lane in lanes:
-        app.service(cast(Any, lane))
+    for service in (runtime.notes, *lanes):
+        app.service(cast(Any, service))
     return app
 
 

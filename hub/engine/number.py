@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,11 +23,14 @@ from aiokafka.errors import (
 )
 
 from hub.engine.rebuild import last_link, rebuild
+from hub.engine.refusals import Rows
 from hub.engine.spec import LaneSpec, Runtime
-from hub.engine.taking import Taking
+from hub.engine.suspects import Suspects
+from hub.engine.taking import Taking, nobody
 from hub.engine.transaction import Transactions
 from hub.errors import Code, Fatal
-from hub.event import Rejection, Result
+from hub.event import Output, Rejection, Result
+from hub.pipeline.pause import TOPIC as STATE
 from hub.pipeline.summarise import Chain, summarise
 
 log = structlog.get_logger(__name__)
@@ -48,6 +52,11 @@ than send all events to the dead letters."""
 
 RECORD_MAX_BYTES = 3 << 20
 """An output larger than this is not tried: the record that caused it goes to the dead-letter queue."""
+
+ALONE_SECONDS = 5.0
+"""Records under suspicion that do not come for so long are gone: retention took them, or it was a marker."""
+
+DIED = "the hub's process ended each time that it worked on this event alone"
 
 Batch = Sequence[ConsumerRecord[bytes, bytes]]
 
@@ -76,6 +85,8 @@ class Number:
         self._committed: dict[TopicPartition, int] = {}
         self._faults = self._commits = 0
         self._chain = Chain(f"{spec.name}.{number}")
+        self._rows = Rows(runtime.refusals_in_a_row)
+        self._suspects = Suspects(spec.name, number, runtime)
         self._log = log.bind(lane=spec.name, number=number)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
 
@@ -88,6 +99,8 @@ class Number:
         if not done:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=END_SECONDS)
+        if self.ready and self._producer is not None:
+            await self._suspects.lived(self._producer, self._committed)
         await self._close()
 
     async def _run(self) -> None:
@@ -131,6 +144,7 @@ class Number:
         self._state = await self._rebuilt()
         self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
         await self._seek()
+        await self._suspects.start(self._producer, self._consumer, self._committed)
         self._consumer.resume(*self.tps)
         self.ready = True
         self._log.info("ready", keys=len(self._state), seconds=round(time.monotonic() - began, 3))
@@ -164,14 +178,11 @@ class Number:
 
     async def _carry(self) -> None:
         busy, runtime, ahead = time.monotonic(), self._runtime, self._runtime.ahead
-        take = Taking(self._consumer, self._committed, runtime.batch_records, ahead if self._spec.fair else None)
+        await self._try_suspects()
+        fair, paused = (ahead, runtime.notes.paused) if self._spec.fair else (None, nobody)
+        take = Taking(self._consumer, self._committed, runtime.batch_records, fair, paused)
         while not self._stopping.is_set():
-            try:
-                records = await take()
-            except OffsetOutOfRangeError as error:
-                raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
-            except NoOffsetForPartitionError:
-                continue  # said once for a partition whose position had not been set before it was paused
+            records = await self._taken(take)
             if not self._spec.fair:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
@@ -181,6 +192,41 @@ class Number:
                 await self._catch_up()
                 busy = time.monotonic()
             self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
+
+    async def _taken(self, take: Taking) -> list[Any]:
+        try:
+            return await take()
+        except OffsetOutOfRangeError as error:
+            raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
+        except NoOffsetForPartitionError:
+            return []  # said once for a partition whose position had not been set before it was paused
+
+    async def _try_suspects(self) -> None:
+        """Records on which processes have died: alone, in small parts, each noted before and after the step."""
+        suspects = self._suspects
+        while (tp := suspects.next) is not None and not self._stopping.is_set():
+            assert self._producer is not None
+            records = await self._alone(tp, suspects.records)
+            if not records:
+                await suspects.passed(self._producer, self._committed, 0)
+            elif suspects.guilty(self._committed):
+                await self._commit(records, self._refuse(records[0], Code.CRASHED_WORKER, DIED))
+                await suspects.passed(self._producer, self._committed, 0)
+            else:
+                await suspects.begin(self._producer, self._committed)
+                with suppress(StepFailed):
+                    self._stepped(records)
+                await suspects.end(self._producer, self._committed)
+                await self._work(records)
+                await suspects.passed(self._producer, self._committed, len(records))
+
+    async def _alone(self, tp: TopicPartition, most: int) -> list[Any]:
+        """The next records of one partition; none where none came for a while."""
+        take = Taking(self._consumer, {tp: self._committed[tp]}, most)
+        until = time.monotonic() + ALONE_SECONDS
+        while not (records := await self._taken(take)) and time.monotonic() < until:
+            pass
+        return records
 
     def _in_doubt(self) -> bool:
         """Whether the last commit may be incomplete, and a broker answers that could complete it."""
@@ -235,25 +281,36 @@ class Number:
         if self._faults >= FAULTS_IN_A_ROW:
             raise Fatal(f"{self._spec.name} failed on {self._faults} records in a row, up to {where}: it is broken")
         self._log.error("step failed", record=where, reason=str(failed), exc_info=failed.__cause__)
-        rejection = Rejection(Code.INTERNAL, self._spec.name, f"the hub failed on this event: {failed}")
+        return self._refuse(record, Code.INTERNAL, f"the hub failed on this event: {failed}")
+
+    def _refuse(self, record: ConsumerRecord[bytes, bytes], code: Code, detail: str) -> Result:
+        where = f"{record.topic}/{record.partition}/{record.offset}"
+        if code is Code.CRASHED_WORKER:
+            self._log.error("a record ends the process, it is refused", record=where)
         try:
-            return self._spec.step.refuse(record, rejection)
+            return self._spec.step.refuse(record, Rejection(code, self._spec.name, detail))
         except Exception as error:
             raise Fatal(f"{where} can neither be carried nor refused: {type(error).__name__}") from error
 
     async def _commit(self, records: Batch, result: Result) -> None:
         runtime, spec = self._runtime, self._spec
+        rows = self._rows.after(result.tally)
+        pauses = [] if not rows else self._rows.pauses(rows, records, result, self._chain.writer, runtime.clock())
         summary, chain = summarise(
             runtime.rules, result, spec.name, self._chain, self.number, len(records), runtime.clock()
         )
         offsets = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
         assert self._producer is not None
         with runtime.observer.timed(f"{spec.name}_commit"):
-            await self._producer.commit((*result.outputs, *summary), offsets)
+            notes = [Output(STATE, None, pause.key, pause.note()) for pause in pauses]
+            await self._producer.commit((*result.outputs, *summary, *notes), offsets)
         self._commits += 1
         self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain
+        self._rows.committed(rows)
+        for pause in pauses:
+            runtime.notes.hear(pause.key, pause.note())
         runtime.observer.committed(spec.name, result)
 
     def _pause(self) -> None:

@@ -62,6 +62,9 @@ class LaneMetrics:
         if left <= 0:
             under_way.clear()
 
+    def paused(self, agency: str, holds: bool) -> None:
+        self._metrics.set(m.AGENCY_PAUSED, agency, to=holds)
+
     def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None:
         newest = {(r.topic, r.partition): r for r in records}
         for tp in tps:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from hub.engine.notes import Notes
 from hub.engine.taking import Ahead
 from hub.event import Record, Rejection, Result
 from hub.kafka.connection import Connection
@@ -47,6 +49,7 @@ class Observer(Protocol):
     def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None: ...
     def restarted(self, lane: str, reason: str) -> None: ...
     def rebuilding(self, lane: str, number: int, progress: Progress | None) -> None: ...  # None: given up
+    def paused(self, agency: str, holds: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,20 @@ class LaneSpec:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Shared by the lanes of one worker. `hub` names this hub towards the broker; `clock` is in milliseconds."""
+    """Shared by the lanes of one worker. `hub` names this hub towards the broker; `clock` is in milliseconds.
+
+    `me` names this process, and no other that ever was.
+    """
 
     hub: str
     connection: Connection
     rules: Rulebook
     observer: Observer
     clock: Callable[[], int]
+    notes: Notes
     batch_records: int = 1000
+    refusals_in_a_row: int = 10_000
+    me: str = field(default_factory=lambda: secrets.token_hex(8))
     ahead: Ahead = field(default_factory=Ahead)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Of the numbers that rebuild, one at a time does: the first ones carry while the others wait for theirs."""

@@ -19,6 +19,7 @@ from mode.utils.tracebacks import Traceback
 from hub.clock import now_ms
 from hub.engine.app import LANES, build_app
 from hub.engine.lane import Lane
+from hub.engine.notes import Notes
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Runtime
 from hub.errors import ConfigError
@@ -70,9 +71,11 @@ def run_worker(
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
     observer = LaneMetrics(metrics)
-    runtime = Runtime(settings.name, connection, rules, observer, now_ms, settings.batch_records)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    notes = Notes(connection, rules.partitions, observer)
+    limits = settings.batch_records, settings.refusals_in_a_row
+    runtime = Runtime(settings.name, connection, rules, observer, now_ms, notes, *limits)
     running = [Lane(LANES[name](runtime), runtime) for name in lanes]
     probe = Probe(metrics.registry, lambda: all(lane.ready for lane in running), observer.refresh)
     port = probe.start(settings.metrics_host, settings.metrics_port)

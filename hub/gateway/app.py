@@ -1,6 +1,6 @@
 """The gateway as an ASGI application: its routes, what a failure is answered with, what is counted.
 
-Starlette's requests, responses and routes, without its stack of middleware: that took as long as all the rest of a request.
+Starlette's requests, responses and routes, without its stack of middleware: that took as long as all the rest.
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def _complex(avro: Mapping[str, Any], field: Mapping[str, Any], codes: Codes, na
         case "map":
             return {"type": "object", "additionalProperties": _of(avro["values"], field, codes, named)}
         case "fixed":
-            return dict(PRIMITIVES["bytes"])
+            length = 4 * ((avro["size"] + 2) // 3)
+            return PRIMITIVES["bytes"] | {"minLength": length, "maxLength": length}
     return _of(avro["type"], field, codes, named)
 
 
@@ -102,8 +103,10 @@ def _primitive(name: str, field: Mapping[str, Any], codes: Codes) -> Node:
 
 
 def _decimal(avro: Mapping[str, Any]) -> Node:
-    """As a string: a JSON number may lose digits on its way."""
+    """A string, since a JSON number may lose digits on its way; or an integer."""
     scale = avro.get("scale", 0)
     whole = avro["precision"] - scale
     fraction = f"(?:\\.[0-9]{{1,{scale}}})?" if scale else ""
-    return {"type": "string", "pattern": f"^-?[0-9]{{1,{max(whole, 1)}}}{fraction}$"}
+    text = {"type": "string", "pattern": f"^-?[0-9]{{1,{max(whole, 1)}}}{fraction}$"}
+    most = 10**whole - 1
+    return {"anyOf": [text, {"type": "integer", "minimum": -most, "maximum": most}]}

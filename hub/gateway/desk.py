@@ -14,6 +14,7 @@ from hub.access import Caller, Denied
 from hub.errors import Door
 from hub.gateway import body, negotiate
 from hub.gateway.bounds import Bounds, Budget
+from hub.gateway.details import in_language
 from hub.gateway.refused import Refused
 from hub.metrics import HTTP_REJECTED, Metrics
 from hub.texts import Language, explain
@@ -110,7 +111,7 @@ def problem_text(status: int, code: str, language: Language, detail: str = "", p
     """A problem document as JSON."""
     text = explain(code, language)
     said = {"type": f"{URN}{code}", "title": text.what, "status": status, "code": code}
-    said |= {"detail": detail, "pointer": pointer, "fix": text.fix, **more}
+    said |= {"detail": in_language(detail, language), "pointer": pointer, "fix": text.fix, **more}
     return json.dumps(said, ensure_ascii=False).encode()
 
 

@@ -14,6 +14,7 @@ from hub.avro.invalid import Invalid
 from hub.avro.json_writer import Unusual, compile_json_writer
 from hub.avro.records import wire_header
 from hub.catalogue import EventType
+from hub.errors import Code
 from hub.event import EVENT_ID, Rejection
 from hub.gateway.envelope import headers_of
 from hub.gateway.wording import at_the_door
@@ -91,10 +92,10 @@ class Examiner:
         return self._slowly(agency, event, encoded, headers)
 
     def _slowly(self, agency: str, event: Any, encoded: bytes | Rejection, headers: Any) -> Examined | Refusal:
-        """Step by step, in the gate's order: what it says of the attributes comes before what is wrong with the data."""
-        whole = isinstance(encoded, bytes)
-        inbound = Inbound(Incoming(f"in.{agency}", None, encoded if whole else self._header(event), headers), agency)
-        for step in STEPS if whole else BEFORE_DECODE:
+        """Step by step, in the gate's order: what it says of the attributes comes before what is wrong in the data."""
+        value, steps = (encoded, STEPS) if isinstance(encoded, bytes) else (self._header(event), BEFORE_DECODE)
+        inbound = Inbound(Incoming(f"in.{agency}", None, value, headers), agency)
+        for step in steps:
             rejection = step(inbound, self._rules)
             if rejection is not None:
                 return self._refused(event, at_the_door(rejection, event.get("data")))
@@ -122,7 +123,7 @@ class Examiner:
         of = self._rules.catalogue.types.get(event["type"]) if isinstance(event["type"], str) else None
         if of is None:
             return self._header(event)
-        data = event.get("data")
+        data: Any = event.get("data")
         try:
             return self._writers[of.name](data)
         except Unusual:

@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: broker, views and tokens are there. `/metrics`. For operations, no token."""
+"""`/healthz`: the process answers. `/readyz`: broker and views are there. `/metrics`. For operations, no token."""
 
 from __future__ import annotations
 

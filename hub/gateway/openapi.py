@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -82,8 +82,9 @@ class Document:
     def _description(self) -> str:
         bounds = self._bounds
         return (
-            "Events between public agencies: each to those entitled to it, and no further. Errors are RFC 9457 problems, "
-            "in English or Azerbaijani by Accept-Language. Personal data goes into bodies alone, never into an address. "
+            "Events between public agencies: each to those entitled to it, and no further. Errors are RFC 9457 "
+            "problems, in English or Azerbaijani by Accept-Language. Personal data goes into bodies alone, never "
+            "into an address. "
             f"A body has at most {bounds.body_bytes / MIB:g} MiB, a batch {bounds.batch_events} events, an event 1 MiB."
         )
 
@@ -125,12 +126,11 @@ class Document:
         return dict(sorted(found.items()))
 
     def _schemas(self) -> Node:
-        models: list[type[BaseModel]] = [model for o in OPERATIONS for model, _ in o.answers.values() if model]
-        _, made = models_json_schema(
-            [(m, "serialization") for m in dict.fromkeys([*models, Problem, RejectedEvents])]
-            + [(StatusQuestion, "validation")],
-            ref_template=SCHEMAS + "{model}",
-        )
+        models = [model for o in OPERATIONS for model, _ in o.answers.values() if model]
+        unique: list[type[BaseModel]] = list(dict.fromkeys([*models, Problem, RejectedEvents]))
+        shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [(StatusQuestion, "validation")]
+        shown += [(model, "serialization") for model in unique]
+        _, made = models_json_schema(shown, ref_template=SCHEMAS + "{model}")
         found: Node = dict(made["$defs"])
         for of in self._catalogue.types.values():
             found[component(of.name)] = data_schema(of.schema, self._codes)

@@ -104,9 +104,9 @@ OPERATIONS: Sequence[Operation] = (
             429: [Admission.RATE_LIMITED, Admission.QUOTA_EXCEEDED],
             503: [Door.BROKER_AWAY],
         },
-        "`accepted` means that the broker has it on all its replicas. The verdict of the hub comes as a receipt. Send the "
-        "same event again as often as it takes, with the same id and time: it counts once. After 503 nothing is known "
-        "of the request: send it again.",
+        "`accepted` means that the broker has it on all its replicas. The verdict of the hub comes as a receipt. Send "
+        "the same event again as often as it takes, with the same id and time: it counts once. After 503 nothing "
+        "is known of the request: send it again.",
         [query("dry_run", {"type": "string", "enum": ["true", "false"]}, "true: validate, say who would receive what")],
         {SINGLE: EVENT, BATCH: EVENTS},
     ),

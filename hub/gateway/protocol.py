@@ -52,7 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """httptools keeps a header until its end, however long it is: what it has kept is counted."""
+        """Httptools keeps a header until its end, however long it is: what it has kept is counted."""
         if self._deaf:
             return
         self._unread += len(data)
@@ -143,5 +143,5 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-class _OutOfBounds(Exception):  # noqa: N818 - named by what happened
+class _OutOfBounds(Exception):
     """Ends the parsing of what has come."""

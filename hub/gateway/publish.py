@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from hub.event import Rejection
 from hub.gateway import body
 from hub.gateway.bounds import Hold
 from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
+from hub.gateway.details import in_language
 from hub.gateway.examine import Examined, Examiner, Refusal
 from hub.gateway.known import Found, Known
 from hub.gateway.refused import Refused
@@ -36,7 +37,15 @@ SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+j
 SLICE = 25
 """Events looked at before others have a turn."""
 AWAY_SECONDS = 2
-PLAIN = '{"index":%d,"id":"%s","status":"%s","step":null,"code":null,"detail":null,"pointer":null,"what":null,"fix":null,"record":%s}'
+PLAIN = (
+    '{"index":%d,"id":"%s","status":"%s","step":null,"code":null,"detail":null,"pointer":null,"what":null,"fix":null,'
+    '"record":%s}'
+)
+STATUSES = ("accepted", "duplicate", "rejected")
+SUMS = '{"accepted":%d,"duplicate":%d,"rejected":%d,"items":[%s]}'
+HEADERS: Mapping[Language, Mapping[str, str]] = {
+    language: {"Cache-Control": "no-store", "Content-Language": language} for language in ("az", "en")
+}
 
 
 class Appends(Protocol):
@@ -163,23 +172,22 @@ class Publishing:
         language = self._desk.language(request)
         teller = self._tellers[language] if dry_run else None
         items = [_item(i, *pair, language, teller) for i, pair in enumerate(zip(found, told, strict=True))]
-        counts = {status: sum(t.status == status for t in told) for status in ("accepted", "duplicate", "rejected")}
+        statuses = [each.status for each in told]
+        counts = {status: statuses.count(status) for status in STATUSES}
         self._count(request, agency, told, counts, dry_run)
         refused, all_ = counts["rejected"], len(told)
         status = 207 if 0 < refused < all_ else 422 if refused else 200 if dry_run else 202
-        sums = json.dumps(counts)[:-1] + ', "items": ['
-        text = sums + ",".join(items) + "]}"
+        text = SUMS % (counts["accepted"], counts["duplicate"], refused, ",".join(items))
         media = "application/json"
-        headers = {"Cache-Control": "no-store", "Content-Language": language}
         if status == 422:
             said = problem_text(422, Door.EVENTS_REJECTED, language, f"{refused} of {all_} events rejected")
             text, media = said.decode()[:-1] + ", " + text[1:], PROBLEM
-        return Response(text, status, headers, media)
+        return Response(text, status, HEADERS[language], media)
 
     def _count(
-        self, request: Request, agency: str, told: Sequence[Told], counts: dict[str, int], dry_run: bool
+        self, request: Request, agency: str, told: Sequence[Told], counts: Mapping[str, int], dry_run: bool
     ) -> None:
-        for each in told:
+        for each in told if counts["rejected"] else ():
             if each.rejection is not None:
                 self._desk.count(request, each.rejection.code)
         for status, count in counts.items():
@@ -210,14 +218,15 @@ def _item(index: int, found: Examined | Refusal, told: Told, language: Language,
         return f'{text[:-1]},"receivers":{json.dumps(receivers, ensure_ascii=False)}}}'
     rejection, meaning = told.rejection, explain(told.rejection.code, language)
     said = {"index": index, "id": told.id, "status": told.status, "step": rejection.step, "code": rejection.code}
-    said |= {"detail": rejection.detail, "pointer": rejection.pointer, "what": meaning.what, "fix": meaning.fix}
+    said |= {"detail": in_language(rejection.detail, language), "pointer": rejection.pointer}
+    said |= {"what": meaning.what, "fix": meaning.fix}
     return json.dumps(said | {"record": None}, ensure_ascii=False)
 
 
 def _dry_run(request: Request) -> bool:
-    query = request.query_params.multi_items()
-    if not query:
+    if not request.scope["query_string"]:
         return False
+    query = request.query_params.multi_items()
     if len(query) == 1 and query[0] in (("dry_run", "true"), ("dry_run", "false")):
         return query[0][1] == "true"
     raise Refused(400, Question.PARAMETER_INVALID, "expected no other parameter than dry_run, true or false")

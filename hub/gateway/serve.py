@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import signal
@@ -72,8 +71,6 @@ def listening(host: str, port: int) -> socket.socket:
 
 def run(settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, bound: socket.socket) -> None:
     """Serve on that socket until SIGTERM or SIGINT. Raises `ConfigError` before it begins."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises them again when it has ended: all is told already
     with _parts(settings, connection, rules, ids) as parts:
         uvloop.run(_serve(parts, bound))
 
@@ -105,6 +102,8 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
     app = application(parts, appender)
     gc.collect()
     gc.freeze()  # catalogue and rules live as long as the process: a collection need not walk them each time
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises them again when it has ended: all is told already
     try:
         await _Server(_config(parts, app)).serve([bound])
     finally:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from hub.catalogue import Catalogue, Entitlement
 from hub.gateway.answers import EventStory, ReceiptItem, Receiver, Refusal, Seen, Station
+from hub.gateway.details import in_language
 from hub.texts import Language, explain
 from hub.views.receipts import VERDICT, Delivered, Verdict
 
@@ -91,8 +92,9 @@ class Teller:
         if value["code"] is None:
             return None
         text = explain(value["code"], self._language)
-        parts = {name: value[name] for name in ("code", "step", "pointer", "detail")}
-        return Refusal(**parts, what=text.what, fix=text.fix)
+        parts = {name: value[name] for name in ("code", "step", "pointer")}
+        detail = in_language(value["detail"] or "", self._language) or None
+        return Refusal(**parts, detail=detail, what=text.what, fix=text.fix)
 
     def _receivers(self, told: Verdict, delivered: Sequence[Delivered], fields: Fields) -> list[Receiver]:
         """Everyone entitled by the catalogue as it is now, and who received although it no longer is."""

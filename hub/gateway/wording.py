@@ -1,4 +1,4 @@
-"""What the gate says of a record, said of the JSON that it was made from: `ce_time` is `/time`, `/fin` is `/data/fin`."""
+"""What the gate says of a record, said of the JSON it was made from: `ce_time` is `/time`, `/fin` is `/data/fin`."""
 
 from __future__ import annotations
 

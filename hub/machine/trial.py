@@ -1,4 +1,4 @@
-"""A token for trying things on a hub of one machine: issued on first use, kept in the data folder for its owner alone."""
+"""A token for trying things on a hub of one machine: issued on first use, kept in the data folder for its owner."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from brokers import require_apache
 from chaos import catalogue, selftest
 from chaos.scenarios import kill_workers
 from chaos.subject import Broker, Worker
-from chaos.theatre import Load, Theatre
+from chaos.theatre import Load, Report, Theatre
 
 
 @pytest.fixture
@@ -33,7 +33,19 @@ def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(broker: 
     Worker("topics", broker.bootstrap, tmp_path).apply_topics()
     theatre = Theatre(broker, catalogue.read(), tmp_path)
 
-    report = theatre.play("kill-worker", kill_workers(times=1, every=3), Load(seed=1, run="01", rate=100, seconds=20))
+    report = play(theatre, "01")
+    if report.clean and void(report):  # the kill came between two batches: it proves nothing, and is played again
+        report = play(theatre, "02")
 
     assert report.clean, (report.verdicts, report.examples)
-    assert not [reason for reason in report.vacuous if "schedule" not in reason]
+    assert not void(report)
+
+
+def play(theatre: Theatre, run: str) -> Report:
+    load = Load(seed=1, run=run, rate=100, seconds=20)
+    return theatre.play(f"kill-worker-{run}", kill_workers(times=1, every=3), load)
+
+
+def void(report: Report) -> list[str]:
+    """Why it proves nothing; a generator that fell behind still proves what it proves."""
+    return [reason for reason in report.vacuous if "schedule" not in reason]

@@ -17,6 +17,7 @@ from hub.kafka.reading import Record, read_all, tail
 
 Name = Callable[[str], str]
 MIB = 1 << 20
+PATIENCE = 60.0
 
 
 def make_topic(broker: Connection, topic: str, partitions: int = 1, **configs: str) -> str:
@@ -48,7 +49,7 @@ async def consume(broker: Connection, topic: str, count: int, isolation: str = "
     consumer = AIOKafkaConsumer(topic, **broker.aiokafka(), auto_offset_reset="earliest", isolation_level=isolation)
     async with consumer:
         found: list[bytes] = []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while len(found) < count and time.monotonic() < deadline:
             found += await _poll(consumer, 500)
         return found + await _poll(consumer, 200)
@@ -163,7 +164,7 @@ def test_a_reader_that_begins_behind_an_aborted_transaction(
         async with consumer:
             consumer.assign([TopicPartition(topic, 0)])
             consumer.seek(TopicPartition(topic, 0), 2)  # behind the record and its marker
-            return await _poll(consumer, 2000)
+            return await _poll(consumer, 60_000 if seen else 1_000)
 
     assert asyncio.run(write_and_read()) == seen
 
@@ -196,7 +197,7 @@ def test_a_group_goes_on_where_it_committed(broker: Connection, name: Name) -> N
     async def read(count: int) -> list[bytes]:
         settings = {"group_id": group, "enable_auto_commit": False, "auto_offset_reset": "earliest"}
         async with AIOKafkaConsumer(topic, **broker.aiokafka(), **settings) as consumer:
-            found = [(await asyncio.wait_for(consumer.getone(), 10)).value for _ in range(count)]
+            found = [(await asyncio.wait_for(consumer.getone(), PATIENCE)).value for _ in range(count)]
             await consumer.commit({TopicPartition(topic, 0): count})
             return found
 

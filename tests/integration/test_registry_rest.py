@@ -381,14 +381,14 @@ def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broke
 def test_without_its_broker_it_answers_what_it_knows_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)
-    monkeypatch.setattr("hub.registry.store.ASK_MS", 300)
     with contextlib.ExitStack() as running:
         broker = contextlib.ExitStack()
         connection = broker.enter_context(open_broker("embedded", tmp_path))
         make_topic(connection)
         registry = Registry(running.enter_context(serving(connection)))
         id = registry.register("known", '"int"')
+        monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)
+        monkeypatch.setattr("hub.registry.store.ASK_MS", 300)
         broker.close()
         assert registry.get(f"/schemas/ids/{id}") == {"schema": '"int"'}
         assert registry.refused("GET", "/subjects/unknown/versions") == (404, 40401)

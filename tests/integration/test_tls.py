@@ -1,4 +1,4 @@
-"""TLS as it is spoken: real handshakes with both of uvicorn's protocols, and who the hub takes a client for."""
+"""TLS as it is spoken: real handshakes with every protocol class that there is, and who a client is taken for."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.access import Denied, Doorkeeper
 from hub.access.certificates import Certificates
 from hub.access.tls import uvicorn_tls
 from hub.access.tokens import Tokens
 from hub.errors import ConfigError
+from hub.gateway.protocol import BoundedProtocol
 from hub.settings import Settings
 
 MOD, STRANGER = "urn:az:agency:mod", "urn:az:agency:nobody"
@@ -44,11 +46,10 @@ class Quiet:
 class World:
     """Two authorities: of the server, and of the agencies' clients."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, protocol: type[Any]) -> None:
+        self.folder, self.protocol = folder, protocol
         self.servers, self.clients = Authority(folder, "servers"), Authority(folder, "clients")
         self.server = self.servers.server()
-        self.protocol: type[Any] = H11Protocol
 
     @contextmanager
     def serving(self, **given: Any) -> Iterator[int]:
@@ -94,15 +95,9 @@ class World:
         assert not isinstance(found.value, urllib.error.HTTPError)
 
 
-@pytest.fixture(params=["h11", "httptools"])
+@pytest.fixture(params=[H11Protocol, HttpToolsProtocol, BoundedProtocol], ids=["h11", "httptools", "gateway"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    made = World(tmp_path)
-    if request.param == "httptools":
-        pytest.importorskip("httptools", reason="the gateway's parser is not installed")
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-        made.protocol = HttpToolsProtocol
-    return made
+    return World(tmp_path, request.param)
 
 
 def test_a_client_certificate_is_its_agency_in_every_request_of_a_connection(world: World) -> None:
@@ -179,6 +174,7 @@ def test_rules_of_the_settings_name_certificates(world: World) -> None:
         assert world.ask(port, refused) == (403, {"code": "certificate_unknown"})
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_versions_of_tls_are_not_spoken(world: World) -> None:
     context = trusting(world.servers)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED

@@ -30,7 +30,9 @@ def examined(hub: Outside, **environment: str) -> tuple[int, dict[str, Any], dic
 def test_a_hub_that_is_well(hub_on_embedded: Outside) -> None:
     code, checks, settings, _ = examined(hub_on_embedded, HUB_LOG_LEVEL="WARNING")
     assert [name for name, check in checks.items() if check["ok"] is not True] == []
-    assert {"broker", "topics", "schemas", "key of the pseudonyms", "clock", "worker", "delivery"} <= set(checks)
+    assert {"broker", "topics", "schemas", "key of the pseudonyms", "clock", "agencies", "worker", "delivery"} <= set(
+        checks
+    )
     assert code == 0
     assert settings["HUB_LOG_LEVEL"] == {"name": "HUB_LOG_LEVEL", "value": "WARNING", "source": "environment"}
     assert settings["HUB_DATA_DIR"]["source"] == "option" and settings["HUB_NAME"]["source"] == "default"

@@ -19,13 +19,16 @@ EVENT = (
     b'"district":"baki"}}'
 )
 PERSONS = 20_000
-HEAD = b"POST /v1/events HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer %b\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n"
+HEAD = (
+    b"POST /v1/events HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer %b\r\n"
+    b"content-type: %b\r\ncontent-length: %d\r\n\r\n"
+)
 SINGLE, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 
 
 @dataclass
 class Seen:
-    """Answers of one run: how many were 202, what else there was, seconds each took (open loop: from when it was due)."""
+    """Answers of one run: how many were 202, what else there was, seconds each took (open loop: since it was due)."""
 
     good: int = 0
     other: dict[int, int] = field(default_factory=dict)

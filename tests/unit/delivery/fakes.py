@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
@@ -146,11 +147,15 @@ class FakeConsumer:
         self.commits: list[dict[TopicPartition, int]] = []
         self.fail: list[Exception] = []
         self.listener: Any = None
+        self.joining = False
+        self.waits: list[int] = []
+        self._coordinator = SimpleNamespace(need_rejoin=lambda: self.joining)
 
     def subscribe(self, topics: Sequence[str], listener: Any) -> None:
         self.listener = listener
 
     def poll(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, Sequence[Rec]]:
+        self.waits.append(timeout_ms)
         return self.polls.pop(0) if self.polls else {}
 
     def assignment(self) -> set[TopicPartition]:

@@ -87,3 +87,12 @@ def test_a_job_of_an_earlier_ownership_does_not_commit_for_a_later_one() -> None
     rig.receiver.finish()
     rig.session.turn()
     assert rig.consumer.commits == [{HERE: 2}]
+
+
+def test_a_group_that_is_joined_anew_is_waited_for() -> None:
+    """kafka-python forgets a join that ends between two polls, and begins the next one, without end."""
+    rig = Rig(FakeConsumer({HERE: records(1)}, {HERE: records(1, first=1)}))
+    rig.session.turn()
+    rig.consumer.joining = True
+    rig.session.turn()
+    assert rig.consumer.waits[0] == 0 and rig.consumer.waits[1] > 0

@@ -20,6 +20,7 @@ from hub.engine import number as engine
 from hub.engine.number import Number
 from hub.engine.spec import LaneSpec
 from hub.engine.taking import Ahead
+from hub.engine.trials import STARTS, key_of, read_starts
 from hub.errors import Fatal
 from hub.event import Output, Rejection, Result
 from hub.pipeline.summarise import Chain
@@ -76,7 +77,7 @@ class Producer:
 
     async def commit(self, outputs: Sequence[Output], offsets: Mapping[TopicPartition, int]) -> None:
         assert self.usable
-        if self._broker.hold is not None:
+        if self._broker.hold is not None and any(output.topic != "state.hub" for output in outputs):
             self._broker.held.set()
             await self._broker.hold.wait()
         self.usable = False
@@ -112,6 +113,9 @@ class Consumer:
     async def beginning_offsets(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(tps, self._broker.first)
 
+    async def end_offsets(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(tps, len(self._broker.inputs))
+
     async def committed(self, tp: TopicPartition) -> int | None:
         return self._broker.offset
 
@@ -123,6 +127,30 @@ class Consumer:
         return {TP: records} if records else {}
 
 
+class Killed(BaseException):
+    """The process is no more: nothing runs after it."""
+
+
+class Notes:
+    """`state.hub`, as the committed outputs have it."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def read_to_end(self, partition: int) -> None:
+        assert partition == TP.partition
+
+    def get(self, key: bytes) -> bytes | None:
+        found = (output.value for output in reversed(self._broker.outputs) if output.key == key)
+        return next(found, None)
+
+    def paused(self, topic: str) -> bool:
+        return self.get(b"paused/" + topic.removeprefix("in.").encode()) is not None
+
+    def hear(self, key: bytes, value: bytes) -> None:
+        assert self.get(key) == value, "nothing is heard that was not committed"
+
+
 @dataclass
 class Step:
     """Numbers the records it has seen, in its state; raises on some, writes too much on others."""
@@ -130,11 +158,14 @@ class Step:
     bad: frozenset[int] = frozenset()
     large: frozenset[int] = frozenset()
     cursed: frozenset[int] = frozenset()
+    deadly: frozenset[int] = frozenset()
     hopeless: bool = False
 
     def __call__(self, state: Mapping[str, int], records: Sequence[Rec]) -> Result:
         result, count = Result(), state["count"]
         for record in records:
+            if record.offset in self.deadly:
+                raise Killed
             if record.offset in self.cursed:
                 raise Fatal("cursed")
             if record.offset in self.bad:
@@ -154,10 +185,14 @@ class Step:
 @dataclass
 class Running:
     broker: Broker
-    consumer: Consumer
-    number: Number
-    fatal: list[BaseException]
+    spec: LaneSpec
+    runtime: Any
     restarts: list[str]
+    fatal: list[BaseException] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.consumer = Consumer(self.broker)
+        self.number = Number(self.spec, self.runtime, self.consumer, 1, [TP], self.fatal.append)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -191,11 +226,22 @@ def without_kafka(broker: Broker, rebuild: Any = None):
 @asynccontextmanager
 async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = None) -> AsyncIterator[Running]:
     """A number that carries; ended when the `with` ends."""
+    it = made(broker, step, batch)
+    with without_kafka(broker, rebuild):
+        it.start()
+        try:
+            yield it
+        finally:
+            await it.number.end()
+
+
+def made(broker: Broker, step: Step, batch: int = 7, process: str = "one") -> Running:
     restarts: list[str] = []
     observer = SimpleNamespace(
         timed=lambda _: nullcontext(),
         committed=lambda *_: None,
         restarted=lambda _, reason: restarts.append(reason),
+        paused=lambda *_: None,
         position=lambda *_: None,
         rebuilding=lambda *_: None,
     )
@@ -205,7 +251,10 @@ async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = Non
         rules=SimpleNamespace(partitions=4, codecs=None),
         observer=observer,
         clock=int,
+        notes=Notes(broker),
         batch_records=batch,
+        refusals_in_a_row=10_000,
+        me=process,
         ahead=Ahead(),
         turn=None,
     )
@@ -218,14 +267,7 @@ async def running(broker: Broker, step: Step, batch: int = 7, rebuild: Any = Non
         state_topic="state",
         restore=lambda: None,
     )
-    fatal: list[BaseException] = []
-    with without_kafka(broker, rebuild):
-        consumer = Consumer(broker)
-        number = Number(spec, runtime, consumer, 1, [TP], fatal.append)
-        try:
-            yield Running(broker, consumer, number, fatal, restarts)
-        finally:
-            await number.end()
+    return Running(broker, spec, runtime, restarts)
 
 
 def records(count: int) -> list[Rec]:
@@ -346,3 +388,97 @@ def test_giving_the_number_back_does_not_wait_for_a_start_under_way() -> None:
             assert it.broker.outputs == [] and all(p.closed for p in it.broker.producers)
 
     asyncio.run(run())
+
+
+def lives(broker: Broker, step: Step, batch: int) -> int:
+    """How many processes it took, one after the other, each started when the one before had died."""
+
+    async def run() -> int:
+        for life in range(1, 1000):
+            it = made(broker, step, batch, process=f"process {life}")
+            it.start()
+            task = it.number._task
+            async with asyncio.timeout(PATIENCE):
+                while not (task.done() or it.done()):  # noqa: ASYNC110 - what is waited for tells nobody
+                    await asyncio.sleep(0)
+            if not task.done():
+                await it.number.end()
+                return life
+            assert isinstance(task.exception(), Killed)
+            for producer in broker.producers:
+                await producer.close()  # as its successor's start fences it
+        raise AssertionError("they die for ever")
+
+    with without_kafka(broker):
+        return asyncio.run(run())
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.frozensets(st.integers(0, 29), max_size=3), st.integers(1, 12))
+def test_a_record_that_kills_the_process_is_refused_in_the_end_and_no_other(deadly: frozenset[int], batch: int) -> None:
+    broker = Broker(records(30))
+    took = lives(broker, Step(deadly=deadly), batch)
+    assert written(broker, "dlq") == [b"%d" % offset for offset in sorted(deadly)]
+    assert written(broker, "events") == [b"%d" % n for n in range(30) if n not in deadly]
+    assert {output.key for output in broker.outputs if output.topic == "dlq"} <= {b"crashed_worker"}
+    assert took <= 1 + len(deadly) * (STARTS + 2 + batch.bit_length()), "found by halves"
+
+
+def test_killed_from_outside_as_often_as_you_like_refuses_nothing() -> None:
+    """Between two starts without progress nothing is tried alone, so nothing is taken for what killed the process."""
+    broker = Broker(records(30), hold=asyncio.Event())
+
+    async def killed(life: int) -> None:
+        it = made(broker, Step(), 7, process=f"process {life}")
+        it.start()
+        await broker.held.wait()
+        broker.held.clear()
+        it.number._task.cancel()
+        await asyncio.wait({it.number._task})
+        for producer in broker.producers:
+            await producer.close()
+
+    with without_kafka(broker):
+        asyncio.run(killed(1))
+    for life in range(2, 20):
+        broker.hold, broker.held = asyncio.Event(), asyncio.Event()
+        with without_kafka(broker):
+            asyncio.run(killed(life))
+    broker.hold = None
+    carried(broker, Step())
+    assert written(broker, "events") == [b"%d" % n for n in range(30)] and not written(broker, "dlq")
+
+
+def test_a_number_that_is_given_back_again_and_again_without_progress_suspects_nothing() -> None:
+    """An outage: each worker starts, reads what waits, and cannot commit. All of them live."""
+    broker = Broker(records(30))
+
+    async def run() -> None:
+        for life in range(12):
+            it = made(broker, Step(), process=f"process {life}")
+            it.start()
+            await it.until(lambda it=it: it.number.ready)  # type: ignore[misc]
+            it.number._stopping.set()
+            await it.number.end()
+            found = read_starts(it.runtime.notes.get(key_of("gate", 1)))
+            assert found.trial is None and all(count <= 1 for _, count in found.counts.values())
+
+    with without_kafka(broker):
+        asyncio.run(run())
+
+
+def test_a_worker_that_nobody_suspects_notes_its_start_and_nothing_more() -> None:
+    broker = Broker(records(30))
+    carried(broker, Step(), batch=3)
+    assert len(written(broker, "state.hub")) == 1 and broker.commits == 11
+
+
+def test_a_start_with_nothing_to_do_notes_nothing() -> None:
+    broker = Broker([])
+
+    async def run() -> None:
+        async with running(broker, Step()) as it:
+            await it.until(lambda: it.number.ready)
+
+    asyncio.run(run())
+    assert broker.commits == 0

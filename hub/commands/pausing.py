@@ -1,0 +1,62 @@
+"""`hub agency`: which agencies are paused, and why; pause and resume one."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from hub.admin import pauses
+from hub.admin.dead_letters import known
+from hub.commands.terminal import AsJson, DataDir, catalogue_of, out, settings_of, table
+from hub.machine.running import connect
+from hub.pipeline.pause import Pause
+
+app = typer.Typer(help="Agencies: which are paused, and why; pause and resume one.", no_args_is_help=True)
+
+Agency = Annotated[str, typer.Argument(help="An agency's code.")]
+Reason = Annotated[str, typer.Option("--reason", help="For the audit and for whoever looks next; nothing personal.")]
+
+
+@app.command("list")
+def agency_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Every agency; where one is paused, since when, by whom and why."""
+    settings = settings_of(data_dir=data_dir)
+    found = pauses.pauses(connect(settings))
+    rows = [_row(agency, found.get(agency)) for agency in catalogue_of(settings).agencies]
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    table(rows[0], ((str(cell or "") for cell in row.values()) for row in rows))
+
+
+@app.command("pause")
+def agency_pause(agency: Agency, reason: Reason, data_dir: DataDir = None) -> None:
+    """Take nothing of an agency until it is resumed. What it sends is accepted, and waits."""
+    settings = settings_of(data_dir=data_dir)
+    known(catalogue_of(settings), agency)
+    pauses.pause(connect(settings), settings.name, agency, getpass.getuser(), reason)
+    out.print(f"{agency} is paused; `hub agency resume {agency}` ends that", highlight=False)
+
+
+@app.command("resume")
+def agency_resume(agency: Agency, reason: Reason = "", data_dir: DataDir = None) -> None:
+    """Take an agency's records again, from where they were left."""
+    settings = settings_of(data_dir=data_dir)
+    known(catalogue_of(settings), agency)
+    ended = pauses.resume(
+        connect(settings), settings.name, agency, getpass.getuser(), reason or "without a reason given"
+    )
+    out.print(f"{agency} is resumed; it was paused since {_time(ended.since)} by {ended.by}", highlight=False)
+
+
+def _row(agency: str, pause: Pause | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"agency": agency, "state": "paused" if pause else "", "since": None, "by": None, "why": None}
+    return row | ({"since": _time(pause.since), "by": pause.by, "why": pause.reason} if pause else {})
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

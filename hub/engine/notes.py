@@ -1,0 +1,120 @@
+"""Notes in `state.hub`, followed by each worker: which agencies are paused, and what the lanes' starts came to.
+
+The topic is compacted and small: the last record of a key says what is so. Nothing of it is about a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from mode import Service
+
+from hub.kafka.connection import Connection
+from hub.kafka.patience import be_patient
+from hub.pipeline.pause import TOPIC, Pause, agency_of, read_pause
+
+log = structlog.get_logger(__name__)
+
+WAIT_MS = 200
+"""How long a fetch that finds nothing waits. A pause holds for all workers about so much later."""
+
+AGAIN_SECONDS = 1.0
+
+
+class PauseObserver(Protocol):
+    """Told of each pause and its end."""
+
+    def paused(self, agency: str, holds: bool) -> None: ...
+
+
+class Notes(Service):
+    """A service of the worker. `get` answers from what was read; `read_to_end` makes sure of what is there now."""
+
+    logger = logging.getLogger("mode.notes")
+
+    def __init__(self, connection: Connection, partitions: int, observer: PauseObserver, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._connection, self._observer = connection, observer
+        self._tps = [TopicPartition(TOPIC, partition) for partition in range(partitions)]
+        self._values: dict[bytes, bytes] = {}
+        self._paused: dict[str, Pause] = {}
+        self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._values.get(key)
+
+    def paused(self, topic: str) -> bool:
+        """Whether nothing is taken from this topic: `in.<agency>` of an agency that is paused."""
+        return bool(self._paused) and topic.removeprefix("in.") in self._paused
+
+    async def read_to_end(self, partition: int) -> None:
+        """Return once all is known that is committed in this partition now."""
+        tp, end = self._tps[partition], None
+        while True:
+            consumer = self._consumer
+            if consumer is not None:
+                end = (await consumer.end_offsets([tp]))[tp] if end is None else end
+                if await consumer.position(tp) >= end:
+                    return
+            await asyncio.sleep(0.01)
+
+    def hear(self, key: bytes | None, value: bytes | None) -> None:
+        """Take a note in, from the topic or from whoever has just written it there."""
+        if key is None:
+            return
+        if value:
+            self._values[key] = value
+        else:
+            self._values.pop(key, None)
+        agency = agency_of(key)
+        if agency is not None:
+            self._hear_pause(agency, value)
+
+    def _hear_pause(self, agency: str, value: bytes | None) -> None:
+        before = self._paused.pop(agency, None)
+        if value:
+            pause = self._paused[agency] = read_pause(agency, value)
+            if before != pause:
+                fix = f"see the runbook, 'An agency is paused'; then `hub agency resume {agency}`"
+                log.error("agency paused", agency=agency, by=pause.by, reason=pause.reason, fix=fix)
+        elif before is not None:
+            log.warning("agency resumed", agency=agency)
+        self._observer.paused(agency, bool(value))
+
+    @Service.task
+    async def _follow(self) -> None:
+        while not self.should_stop:
+            try:
+                await self._read()
+            except Exception as error:  # whatever it was: the topic is read anew from its start
+                log.warning("notes are read anew", error=type(error).__name__)
+                await self.sleep(AGAIN_SECONDS)
+
+    async def _read(self) -> None:
+        consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
+            **self._connection.aiokafka(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=WAIT_MS,
+        )
+        try:
+            await consumer.start()
+            be_patient(consumer, WAIT_MS / 1000)
+            consumer.assign(self._tps)
+            self._consumer = consumer
+            while not self.should_stop:
+                self._take(await consumer.getmany(timeout_ms=WAIT_MS))
+        finally:
+            self._consumer = None
+            await consumer.stop()
+
+    def _take(self, found: dict[TopicPartition, Sequence[Any]]) -> None:
+        for records in found.values():
+            for record in records:
+                self.hear(record.key, record.value)

@@ -1,0 +1,140 @@
+"""Lanes of real workers on Apache Kafka: what they take, what they hold back, and what becomes of a deadly record."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+
+from confluent_kafka import Producer
+from workers import DEADLY, PATIENCE, Input, Stage, until
+from world import VETERAN, headers
+
+
+class Sender:
+    """Sends events for agencies and waits until the broker has them; what became of them is in `verdicts`."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self.sent = stage, dict[str, Input]()
+        self._producer = Producer({"bootstrap.servers": stage.bootstrap, "acks": "all", "log_level": 0})
+
+    def send(self, *inputs: Input, value: bytes | None = None) -> None:
+        for each in inputs:
+            marks = headers(VETERAN, each.agency, id=each.id, sequence=str(each.sequence))
+            body = each.value if value is None else value
+            self._producer.produce(
+                f"in.{each.agency}", body, each.fin.encode(), partition=3, headers=marks, on_delivery=self._taken(each)
+            )
+        assert not self._producer.flush(PATIENCE)
+
+    def verdicts(self, agency: str) -> dict[str, str]:
+        """Coordinates of what was sent here → its verdict, or the code for which it was refused."""
+        found: dict[str, str] = {}
+        for message in self._stage.read(f"receipts.{agency}"):
+            where = (message.key() or b"").decode()
+            if where in self.sent:
+                assert where not in found, "one receipt each"
+                receipt = self._stage.decode(message.value())[1]
+                found[where] = receipt["code"] or receipt["verdict"]
+        return found
+
+    def _taken(self, each: Input) -> Callable[..., None]:
+        def delivered(error: object, message: object) -> None:
+            assert not error
+            self.sent[f"{message.topic()}/{message.partition()}/{message.offset()}"] = each  # type: ignore[attr-defined]
+
+        return delivered
+
+
+@contextlib.contextmanager
+def supervised(stage: Stage) -> Iterator[Callable[[], int]]:
+    """One worker, started again whenever it is asked about and has died; how many it took so far."""
+    stage.stop()
+    lives = [stage.start(HUB_BATCH_RECORDS="16")]
+
+    def alive() -> int:
+        if not lives[-1].alive:
+            assert lives[-1].process.returncode == -9
+            lives.append(stage.start(HUB_BATCH_RECORDS="16"))
+        return len(lives)
+
+    yield alive
+
+
+def test_a_record_that_kills_the_process_is_refused_once_and_all_others_are_applied(stage: Stage) -> None:
+    sender, began = Sender(stage), time.time()
+    events = [stage.event("mod", f"alive-{n}", f"K{n % 7:06d}", 1 + n // 7) for n in range(40)]
+    gate = stage.event("mod", f"{DEADLY.decode()}.gate-1", "K900001", 1)
+    with supervised(stage) as alive:
+        sender.send(*events[:10], gate, *events[10:])
+        until(lambda: alive() and len(sender.verdicts("mod")) == len(events) + 1, "a verdict for each", 200)
+    verdicts = sender.verdicts("mod")
+    assert [each.id for where, each in sender.sent.items() if verdicts[where] == "crashed_worker"] == [gate.id]
+    assert sorted(verdicts.values()) == ["APPLIED"] * len(events) + ["crashed_worker"]
+    print(f"{alive()} processes, {time.time() - began:.0f} s")
+    letters = [stage.decode(message.value())[1] for message in stage.read("dlq.mod")]
+    assert [each["value"] for each in letters if each["code"] == "crashed_worker"] == [gate.value]
+
+
+def test_an_agency_of_which_all_is_refused_is_paused_until_it_is_resumed(stage: Stage) -> None:
+    sender = Sender(stage)
+    one, other = stage.workers(HUB_REFUSALS_IN_A_ROW="200")
+    sender.send(*(stage.event("mes", f"junk-{n}", "P000001", n) for n in range(250)), value=b"junk")
+    gauge = 'hub_agency_paused{agency="mes"}'
+    until(lambda: one.measured(gauge) == other.measured(gauge) == 1, "both workers know of the pause")
+    refused = len(sender.verdicts("mes"))
+    assert 200 <= refused <= 250
+    late = stage.event("mes", "after-the-pause", "P000002", 1)
+    sender.send(late)
+    neighbours = [stage.event("mod", f"neighbour-{n}", "P000003", 1 + n) for n in range(20)]
+    sender.send(*neighbours)
+    until(lambda: len(sender.verdicts("mod")) == len(neighbours), "others go on")
+    assert len(sender.verdicts("mes")) == refused
+
+    one, other = stage.workers(HUB_REFUSALS_IN_A_ROW="200000")
+    until(lambda: one.measured(gauge) == other.measured(gauge) == 1, "the pause outlives a restart")
+    again = [stage.event("mod", f"once-more-{n}", "P000003", 21 + n) for n in range(20)]
+    sender.send(*again)
+    until(lambda: len(sender.verdicts("mod")) == 40, "others go on after a restart")
+    assert len(sender.verdicts("mes")) == refused
+    (paused,) = [line for line in one.said("agency paused") if line["agency"] == "mes"]
+    assert (paused["level"], paused["by"]) == ("error", "gate.3") and "hub agency resume mes" in paused["fix"]
+
+    listed = json.loads(stage.command("agency", "list", "--json").stdout)
+    (row,) = [row for row in listed if row["state"] == "paused"]
+    assert row["agency"] == "mes" and "not_avro" in row["why"]
+    assert "paused: mes" in stage.command("doctor").stdout
+    assert stage.command("agency", "resume", "mes", "--reason", "their serializer is mended").returncode == 0
+    assert "mes is not paused" in stage.command("agency", "resume", "mes").stderr
+    until(lambda: len(sender.verdicts("mes")) == 251, "what waited is taken")
+    assert sorted(sender.verdicts("mes").values()) == ["APPLIED"] + ["not_avro"] * 250
+    until(lambda: one.measured(gauge) == other.measured(gauge) == 0, "both workers know of its end")
+    _audited(stage)
+
+
+def test_an_operator_pauses_an_agency(stage: Stage) -> None:
+    sender = Sender(stage)
+    one, other = stage.workers()
+    gauge = 'hub_agency_paused{agency="mia"}'
+    assert stage.command("agency", "pause", "mia", "--reason", "a drill").returncode == 0
+    assert "paused already" in stage.command("agency", "pause", "mia", "--reason", "a drill").stderr
+    until(lambda: one.measured(gauge) == other.measured(gauge) == 1, "both workers know of the pause")
+    sender.send(*(stage.event("mia", f"held-{n}", "P000009", 1 + n) for n in range(10)))
+    sender.send(stage.event("mod", "not-held", "P000010", 1))
+    until(lambda: sender.verdicts("mod"), "others go on")
+    assert not sender.verdicts("mia")
+    assert stage.command("agency", "resume", "mia", "--reason", "the drill is over").returncode == 0
+    until(lambda: len(sender.verdicts("mia")) == 10, "what waited is taken")
+
+
+def _audited(stage: Stage) -> None:
+    """The pause is a line of the gate that made it, its end one of the operators."""
+    lines = [stage.decode(message.value())[1] for message in stage.read("audit")]
+    about = [line for line in lines if line["agency"] == "mes" and "the agency" in line["action"]]
+    about.sort(key=lambda line: line["at"])
+    assert [(line["kind"], line["writer"], line["code"]) for line in about] == [
+        ("DENIAL", "gate.3", "not_avro"),
+        ("OPERATOR", "operators", None),
+    ]
+    assert about[1]["action"].endswith(": their serializer is mended")

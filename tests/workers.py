@@ -1,0 +1,273 @@
+"""Worker processes on a real broker, to be killed, frozen and stopped, and a client that shares nothing with them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from world import VETERAN, catalogue, raw_schema, sample
+
+from hub.avro.codec import encode
+from hub.avro.records import wire_header, without_logical_types
+from hub.kafka.address import free_ports
+from hub.kafka.connection import Connection
+from hub.machine.hub import prepare
+from hub.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+SECRET = "0123456789abcdef" * 4
+PARTITIONS = 4
+AGENCIES = ("mod", "mes", "mia")
+LANES = ("gate", "ledger")
+SESSION = 8.0
+PATIENCE = 90.0
+MARK = b"poison"
+
+DEADLY = b"deadly"
+
+WORKER = f"""
+import os, signal, sys
+from hub.cli import main
+from hub.pipeline.gate import Gate
+from hub.pipeline.ledger import Ledger
+
+def faulty(step, deadly):
+    call = step.__call__
+
+    def failing(self, state, records):
+        ids = [dict(record.headers)["ce_id"] for record in records]
+        if any({MARK!r} in each for each in ids):
+            raise KeyError("somebody's value")
+        if any(deadly in each for each in ids):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(self, state, records)
+
+    step.__call__ = failing
+
+faulty(Gate, {DEADLY!r} + b".gate")
+faulty(Ledger, {DEADLY!r} + b".ledger")
+sys.argv = ["hub", "worker"]
+main()
+"""
+"""`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it."""
+
+
+def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Look again until it holds; what it then gave."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"in {seconds} s not: {what}"
+        time.sleep(0.02)
+    return found
+
+
+class Worker:
+    """One worker process, and what its log says of the numbers that it holds."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        (self.port,) = free_ports(1)
+        environment = {**os.environ, **environment, "HUB_METRICS_PORT": str(self.port), "HUB_LIFELINE": "1"}
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", WORKER],
+                env=environment,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Lines of its log with that event."""
+        texts = [
+            text[text.index("{") :] for text in self._log.read_text().splitlines() if f'"event": "{event}"' in text
+        ]
+        return [json.loads(text) for text in texts]
+
+    def numbers(self, lane: str) -> list[int]:
+        """Those that the group gave it last."""
+        assigned = [line["numbers"] for line in self.said("assigned") if line["lane"] == lane]
+        return list(assigned[-1]) if assigned else []
+
+    def ready(self) -> bool:
+        assert self.alive, self._log.read_text()[-2000:]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def measured(self, metric: str) -> float | None:
+        """A sample of its metrics: name and labels as they are scraped."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(metric + " ")), None)
+
+    def signal(self, number: int) -> float:
+        """Send it; when, in Unix time."""
+        at = time.time()
+        self.process.send_signal(number)
+        return at
+
+    def end(self) -> None:
+        if self.alive:
+            self.process.kill()
+        self.process.wait(10)
+        if self.process.stdin:
+            self.process.stdin.close()
+
+
+@dataclass(frozen=True)
+class Input:
+    """An event as it was sent; `at` is when the broker took it, Unix time in milliseconds."""
+
+    agency: str
+    id: str
+    fin: str
+    sequence: int
+    value: bytes
+    coordinates: str = ""
+    at: int = 0
+
+
+class Stage:
+    """Topics and schemas on a broker, two workers, and a client that shares nothing with them."""
+
+    def __init__(self, connection: Connection, folder: Path) -> None:
+        self.bootstrap, self.folder = connection.bootstrap, folder
+        settings = Settings(data_dir=folder, partitions=PARTITIONS)
+        prepare(connection, catalogue(), settings, lambda _: None)
+        self._schemas = {e["id"]: e for e in (json.loads(m.value() or b"") for m in self.read("_schemas"))}
+        self._veteran = max(i for i, e in self._schemas.items() if e["subject"] == VETERAN)
+        self.environment = {
+            "HUB_NAME": f"engine-{os.getpid()}",
+            "HUB_BOOTSTRAP_SERVERS": connection.bootstrap,
+            "HUB_PARTITIONS": str(PARTITIONS),
+            "HUB_DATA_DIR": str(folder),
+            "HUB_PERSON_SECRET": SECRET,
+            "HUB_BATCH_RECORDS": "50",  # many small transactions, so that a fault finds one open
+        }
+        self._workers: list[Worker] = []
+        self._started = 0
+
+    def workers(self, **settings: str) -> tuple[Worker, Worker]:
+        """Two that are up, each with its half of the numbers of every lane; with these `HUB_*`, new ones."""
+        if settings:
+            self.stop()
+        self._workers = [worker for worker in self._workers if worker.alive]
+        while len(self._workers) < 2:
+            self.start(**settings)
+        one, other = self._workers
+        until(lambda: one.ready() and other.ready() and self.shared(one, other), "two workers share the numbers")
+        return one, other
+
+    def start(self, **settings: str) -> Worker:
+        self._started += 1
+        self._workers.append(Worker(self.environment | settings, self.folder / f"worker-{self._started}.log"))
+        return self._workers[-1]
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`hub …`, as a person types it."""
+        command = [sys.executable, "-m", "hub", *words]
+        environment = os.environ | self.environment
+        return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def stop(self) -> None:
+        """All of them, as a person stops them."""
+        for worker in self._workers:
+            worker.signal(signal.SIGTERM)
+        for worker in self._workers:
+            worker.process.wait(20)
+
+    def shared(self, *workers: Worker) -> bool:
+        """Whether each number of each lane is exactly one worker's, and each has some."""
+        held = {lane: [worker.numbers(lane) for worker in workers] for lane in LANES}
+        return all(
+            all(of) and sorted(number for numbers in of for number in numbers) == list(range(PARTITIONS))
+            for of in held.values()
+        )
+
+    def members(self, lane: str) -> int:
+        """How many the broker counts to the group of that lane now; one that died counts until its session ends."""
+        group, client = f"{self.environment['HUB_NAME']}.{lane}", AdminClient({"bootstrap.servers": self.bootstrap})
+        return len(client.describe_consumer_groups([group])[group].result(PATIENCE).members)
+
+    def end(self) -> None:
+        for worker in self._workers:
+            worker.end()
+
+    def event(self, agency: str, id: str, fin: str, sequence: int) -> Input:
+        body = sample(VETERAN, fin=fin, document_number=f"D-{id}", effective_from=20_000 + sequence, valid_until=None)
+        return Input(agency, id, fin, sequence, encode(raw_schema(VETERAN), body, wire_header(self._veteran)))
+
+    def decode(self, value: bytes | None) -> tuple[str, dict[str, Any]]:
+        """(subject, plain values) of a record that the hub wrote."""
+        assert value is not None
+        subject, schema = self._parsed(int.from_bytes(value[1:5], "big"))
+        return subject, dict(fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None))  # type: ignore[arg-type]
+
+    @lru_cache(maxsize=200)  # noqa: B019  # one stage a run
+    def _parsed(self, schema_id: int) -> tuple[str, Any]:
+        entry = self._schemas[schema_id]
+        return entry["subject"], fastavro.parse_schema(without_logical_types(json.loads(entry["schema"])))
+
+    def consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "nobody",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,  # at the end of a partition Apache Kafka waits so long before it says so
+                "log_level": 0,
+            }
+        )
+
+    def read(self, *topics: str) -> list[Message]:
+        """All that is committed in these topics."""
+        consumer = self.consumer()
+        known = consumer.list_topics(timeout=10).topics
+        parts = [TopicPartition(topic, p, 0) for topic in topics for p in known[topic].partitions]
+        consumer.assign(parts)
+        messages, ended = [], set()
+        deadline = time.monotonic() + PATIENCE
+        while len(ended) < len(parts):
+            assert time.monotonic() < deadline, f"{topics} could not be read to their ends"
+            for message in consumer.consume(1000, 0.02):
+                if message.error():
+                    ended.add((message.topic(), message.partition()))
+                else:
+                    messages.append(message)
+        consumer.close()
+        return messages
+
+
+@pytest.fixture(scope="module")
+def stage(apache: Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The same hub for all tests that ask for it; its workers end with the module."""
+    found = Stage(apache, tmp_path_factory.mktemp("engine"))
+    yield found
+    found.end()
