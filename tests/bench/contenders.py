@@ -22,7 +22,7 @@ ROOT = HERE.parents[1]
 PEERS_PYTHON = Path(os.environ.get("BENCH_PEERS", ROOT / ".venv-peers")) / "bin" / "python"
 STREAMS_POM = HERE / "kafka_streams" / "pom.xml"
 STOP_SECONDS = 15.0
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
