@@ -36,6 +36,8 @@ class Limit(BaseModel):
     mib: float = Field(default=8, gt=0, description="MiB a second, in the long run")
     mib_burst: float = Field(default=64, gt=0, description="MiB at once")
     day: int = Field(default=5_000_000, ge=0, description="events a day, by the calendar in Baku")
+    questions: float = Field(default=200, gt=0, description="questions a second, in the long run")
+    questions_burst: float = Field(default=2_000, gt=0, description="questions at once")
 
 
 class Settings(BaseSettings):
@@ -96,9 +98,7 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='which agency a certificate is: {"sha256:<hex>": "mod", "CN=<name>": "mod"}; "": refused',
     )
-    limit: Limit = Field(
-        default_factory=Limit, description="of each agency at one gateway: events, events_burst, mib, mib_burst, day"
-    )
+    limit: Limit = Field(default_factory=Limit, description="of each agency at one gateway, as `Limit` names them")
     limits: dict[str, dict[str, float]] = Field(
         default_factory=dict, description='what differs for some agencies: {"mod": {"events": 5000}}'
     )

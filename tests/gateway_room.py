@@ -37,7 +37,7 @@ from hub.views.receipts import Receipts, Verdict
 from hub.views.statuses import Statuses
 from hub.views.store import NotReady, Writer
 
-MUCH = Limit(events=1e9, events_burst=1e9, mib=1e6, mib_burst=1e6, day=10**12)
+MUCH = Limit(events=1e9, events_burst=1e9, mib=1e6, mib_burst=1e6, day=10**12, questions=1e9, questions_burst=1e9)
 
 
 class Broker:
@@ -121,7 +121,7 @@ class Room:
         self.views_ready = True
         self.known = Known(self._verdicts, self.contents.get)
         limits = Limits(limit)
-        self.desk = HttpDesk(Keeper(self.audit), self.audit, self.metrics, self.bounds, self.budget)
+        self.desk = HttpDesk(Keeper(self.audit), self.audit, self.metrics, self.bounds, self.budget, limits)
         self.publishing = Publishing(
             self.desk, catalogue(), examiner(), self.known, self.broker, limits, self.audit, self.metrics
         )

@@ -1,4 +1,4 @@
-"""How much an agency may send: a token bucket for events and one for bytes, and a quota of events a day.
+"""How much an agency may send and ask: token buckets for events, bytes and questions, a quota of events a day.
 
 Kept in memory, per process: two gateways let in twice as much, and one that starts anew begins with full buckets.
 """
@@ -56,6 +56,7 @@ class _Account:
     def __init__(self, limit: Limit, now: float) -> None:
         self.events = Bucket(limit.events, limit.events_burst, now)
         self.bytes = Bucket(limit.mib * MIB, limit.mib_burst * MIB, now)
+        self.questions = Bucket(limit.questions, limit.questions_burst, now)
         self.day, self.taken, self.quota = 0, 0, limit.day
 
 
@@ -82,16 +83,35 @@ class Limits:
     def take(self, agency: str, events: int, bytes: int) -> Wait | None:
         """None: let in, and counted. Else nothing is counted, and it says when to come again."""
         with self._lock:
-            now, account = self._clock(), self._account(agency)
-            if left := self._day_is_over(account, events):
-                return Wait(left, Admission.QUOTA_EXCEEDED)
-            lacking = max(account.events.lacks(events, now), account.bytes.lacks(bytes, now))
+            account = self._account(agency)
+            wait = self._wait(account, events, bytes)
+            if wait is None:
+                account.events.take(events)
+                account.bytes.take(bytes)
+                account.taken += events
+            return wait
+
+    def look(self, agency: str, events: int, bytes: int) -> Wait | None:
+        """What `take` would say, without counting: asked before a body is read."""
+        with self._lock:
+            return self._wait(self._account(agency), events, bytes)
+
+    def ask(self, agency: str) -> Wait | None:
+        """One question: None where it may be asked, and counted."""
+        with self._lock:
+            questions = self._account(agency).questions
+            lacking = questions.lacks(1, self._clock())
             if lacking > 0:
                 return Wait(lacking, Admission.RATE_LIMITED)
-            account.events.take(events)
-            account.bytes.take(bytes)
-            account.taken += events
+            questions.take(1)
             return None
+
+    def _wait(self, account: _Account, events: int, bytes: int) -> Wait | None:
+        if left := self._day_is_over(account, events):
+            return Wait(left, Admission.QUOTA_EXCEEDED)
+        now = self._clock()
+        lacking = max(account.events.lacks(events, now), account.bytes.lacks(bytes, now))
+        return Wait(lacking, Admission.RATE_LIMITED) if lacking > 0 else None
 
     def _account(self, agency: str) -> _Account:
         found = self._accounts.get(agency)

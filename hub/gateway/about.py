@@ -37,6 +37,8 @@ class Granted(Protocol):
     mib: float
     mib_burst: float
     day: int
+    questions: float
+    questions_burst: float
 
 
 class Grants(Protocol):
@@ -52,7 +54,7 @@ class About:
         self._desk, self._catalogue, self._ids, self._limits = desk, catalogue, ids, limits
 
     async def whoami(self, request: Request) -> Response:
-        caller = self._desk.who(request)
+        caller = self._desk.asks(request)
         _no_parameters(request)
         known, language = self._catalogue.agencies[caller.agency], self._desk.language(request)
         answer = WhoamiAnswer(
@@ -68,7 +70,7 @@ class About:
         return _answer(answer, language)
 
     async def catalogue(self, request: Request) -> Response:
-        agency = self._desk.who(request).agency
+        agency = self._desk.asks(request).agency
         _no_parameters(request)
         language = self._desk.language(request)
         publishes = sorted(self._catalogue.agencies[agency].publishes & self._catalogue.types.keys())
@@ -122,6 +124,8 @@ def _allowance(limit: Granted) -> Allowance:
         mib_per_second=limit.mib,
         mib_at_once=limit.mib_burst,
         events_per_day=limit.day,
+        questions_per_second=limit.questions,
+        questions_at_once=limit.questions_burst,
     )
 
 

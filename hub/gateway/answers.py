@@ -137,13 +137,15 @@ class RejectedEvents(Problem):
 
 
 class Allowance(Answer):
-    """How much the caller may send to one gateway."""
+    """How much the caller may send to one gateway, and ask."""
 
     events_per_second: float
     events_at_once: float
     mib_per_second: float
     mib_at_once: float
     events_per_day: int
+    questions_per_second: float
+    questions_at_once: float
 
 
 class WhoamiAnswer(Answer):

@@ -36,7 +36,7 @@ class Desk(Protocol):
     """What the gateway gives to every door."""
 
     async def caller(self, request: Request) -> str:
-        """The agency that asks; raises what the gateway answers 401 and 403 with."""
+        """The agency that asks; raises what the gateway answers 401, 403 and 429 with."""
 
     async def json(self, request: Request) -> Any:
         """The body as JSON, within the gateway's limits; raises what it answers 400, 413, 415 with."""

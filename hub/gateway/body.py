@@ -22,7 +22,8 @@ CHARSETS = frozenset({"", "utf-8", "utf8"})
 async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
     """The whole body. Raises `Refused` (408, 413, 415, 503) before more than its bounds is kept."""
     _check_encoding(request)
-    _check_length(request.headers.get("content-length", "0"), bounds)
+    if announced(request) > bounds.body_bytes:
+        raise _too_large(bounds)
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(bounds.body_seconds):
@@ -35,6 +36,12 @@ async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
     if hold.size > bounds.body_bytes:
         raise _too_large(bounds)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def announced(request: Request) -> int:
+    """Bytes that the body is said to have; 0 where it is not said."""
+    said = request.headers.get("content-length", "0")
+    return int(said[:20]) if said.isdigit() else 0
 
 
 def check_type(request: Request, expected: Collection[str]) -> str:
@@ -85,11 +92,6 @@ def _check_encoding(request: Request) -> None:
             "expected no Content-Encoding, found one",
             headers={"Accept-Encoding": "identity"},
         )
-
-
-def _check_length(said: str, bounds: Bounds) -> None:
-    if said.isdigit() and int(said[:20]) > bounds.body_bytes:
-        raise _too_large(bounds)
 
 
 def _too_large(bounds: Bounds) -> Refused:

@@ -41,12 +41,28 @@ class Tells(Protocol):
     def left(self, agency: str, counts: Mapping[tuple[str, str], int]) -> None: ...
 
 
+class Allows(Protocol):
+    """How much an agency may ask (`hub.access.Limits`): None, or how long it has to wait."""
+
+    def ask(self, agency: str) -> Any: ...
+
+
 class HttpDesk:
     """Implements `hub.gateway.ask.Desk`."""
 
-    def __init__(self, keeper: Keeps, audit: Tells, metrics: Metrics, bounds: Bounds, budget: Budget) -> None:
-        self._keeper, self._audit, self._metrics = keeper, audit, metrics
+    def __init__(
+        self, keeper: Keeps, audit: Tells, metrics: Metrics, bounds: Bounds, budget: Budget, limits: Allows
+    ) -> None:
+        self._keeper, self._audit, self._metrics, self._limits = keeper, audit, metrics, limits
         self.bounds, self.budget = bounds, budget
+
+    def asks(self, request: Request) -> Caller:
+        """Who has a question. Raises as `who`, and `Refused` (429) for who asks too much."""
+        caller = self.who(request)
+        wait = self._limits.ask(caller.agency)
+        if wait is not None:
+            raise Refused(429, wait.code, retry_after=int(wait))
+        return caller
 
     def who(self, request: Request) -> Caller:
         """Raises `hub.access.Denied` (401, 403), and `Refused` (406): nothing is done for who could not read it."""
@@ -57,7 +73,7 @@ class HttpDesk:
         return caller
 
     async def caller(self, request: Request) -> str:
-        return self.who(request).agency
+        return self.asks(request).agency
 
     async def json(self, request: Request) -> Any:
         body.check_type(request, JSON)

@@ -68,6 +68,7 @@ GUARDED: Codes = {
     ],
     403: [Admission.CERTIFICATE_UNKNOWN, Admission.PROOFS_DIFFER, Admission.AGENCY_UNKNOWN],
     406: [Door.NOT_ACCEPTABLE],
+    429: [Admission.RATE_LIMITED],
     503: [Door.BUSY],
 }
 WITH_BODY: Codes = {
@@ -101,7 +102,7 @@ OPERATIONS: Sequence[Operation] = (
         {
             400: [Door.ENVELOPE_INVALID],
             413: [Door.BATCH_TOO_LONG],
-            429: [Admission.RATE_LIMITED, Admission.QUOTA_EXCEEDED],
+            429: [Admission.QUOTA_EXCEEDED],
             503: [Door.BROKER_AWAY],
         },
         "`accepted` means that the broker has it on all its replicas. The verdict of the hub comes as a receipt. Send "

@@ -57,8 +57,9 @@ class Appends(Protocol):
 
 
 class Allows(Protocol):
-    """How much an agency may send (`hub.access.Limits`): None, or how long it has to wait."""
+    """How much an agency may send (`hub.access.Limits`): None, or how long it has to wait; `look` counts nothing."""
 
+    def look(self, agency: str, events: int, bytes: int) -> Any: ...
     def take(self, agency: str, events: int, bytes: int) -> Any: ...
 
 
@@ -95,9 +96,10 @@ class Publishing:
         dry_run = _dry_run(request)
         if self._appender.away and not dry_run:
             raise _away("the broker takes nothing at the moment")
+        _check(self._limits.look(agency, 1, body.announced(request)))
         with self._desk.budget.hold() as hold:
             events = await self._events(request, hold)
-            self._admit(agency, len(events), hold.size)
+            _check(self._limits.take(agency, len(events), hold.size))
             found = await self._examined(agency, events)
             self._tell_denials(agency, found)
             told = await self._told(agency, found, dry_run)
@@ -116,11 +118,6 @@ class Publishing:
         if len(said) > bounds.batch_events:
             raise Refused(413, Door.BATCH_TOO_LONG, f"expected at most {bounds.batch_events} events, found {len(said)}")
         return said
-
-    def _admit(self, agency: str, events: int, size: int) -> None:
-        wait = self._limits.take(agency, events, size)
-        if wait is not None:
-            raise Refused(429, wait.code, retry_after=int(wait))
 
     async def _examined(self, agency: str, events: Sequence[Any]) -> list[Examined | Refusal]:
         found: list[Examined | Refusal] = []
@@ -230,6 +227,11 @@ def _dry_run(request: Request) -> bool:
     if len(query) == 1 and query[0] in (("dry_run", "true"), ("dry_run", "false")):
         return query[0][1] == "true"
     raise Refused(400, Question.PARAMETER_INVALID, "expected no other parameter than dry_run, true or false")
+
+
+def _check(wait: Any) -> None:
+    if wait is not None:
+        raise Refused(429, wait.code, retry_after=int(wait))
 
 
 def _away(detail: str) -> Refused:

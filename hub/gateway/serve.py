@@ -120,7 +120,7 @@ def application(parts: Parts, appender: Appender) -> ASGIApp:
     budget = Budget(bounds.waiting_bytes, lambda: appender.waiting_bytes)
     limits = open_limits(settings, rules.catalogue)
     keeper = open_doorkeeper(DOOR, settings, rules.catalogue, parts.audit)
-    desk = HttpDesk(keeper, parts.audit, metrics, bounds, budget)
+    desk = HttpDesk(keeper, parts.audit, metrics, bounds, budget, limits)
     known = Known(parts.views.receipts.verdicts_on, parts.read_back)
     publishing = Publishing(desk, rules.catalogue, Examiner(rules), known, appender, limits, parts.audit, metrics)
     questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret)

@@ -109,3 +109,20 @@ def test_a_limit_that_is_none_stops_the_start(monkeypatch: pytest.MonkeyPatch, s
     monkeypatch.setenv("HUB_LIMITS", said)
     with pytest.raises(ConfigError, match=f"HUB_LIMITS.*{why}"):
         open_limits(load_settings(), catalogue())
+
+
+def test_questions_have_a_bucket_of_their_own(times: Times) -> None:
+    door = limits(times, questions=2, questions_burst=4)
+    assert [door.ask("mod") for _ in range(4)] == [None] * 4
+    assert waits(door.ask("mod")) == (1, Admission.RATE_LIMITED)
+    assert door.take("mod", 100, 0) is None and door.ask("mia") is None, "neither events nor others are in its way"
+    times.gone = 0.5
+    assert door.ask("mod") is None
+
+
+def test_a_look_counts_nothing(times: Times) -> None:
+    door = limits(times)
+    for _ in range(3):
+        assert door.look("mod", 100, 10 * MIB) is None
+    assert door.take("mod", 100, 0) is None
+    assert waits(door.look("mod", 1, 0)) == (1, Admission.RATE_LIMITED)

@@ -295,6 +295,22 @@ def test_a_limit_is_a_429_that_says_when_to_come_again() -> None:
     assert int(answer.headers["retry-after"]) >= 1 and len(room.broker.kept["in.mod"]) == 2
 
 
+def test_who_may_send_nothing_now_is_told_before_the_body_is_read() -> None:
+    room = Room(limit=MUCH.model_copy(update={"events": 1.0, "events_burst": 1.0}))
+    assert room.publish(event(id="a")).status_code == 202
+    answer = room.publish(b"{not JSON")
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+
+
+def test_questions_are_limited_as_well() -> None:
+    room = Room(limit=MUCH.model_copy(update={"questions": 1.0, "questions_burst": 2.0}))
+    asked = [room.ask("GET", f"/v1/{path}") for path in ("whoami", "catalogue", "events/a", "whoami")]
+    assert [each.status_code for each in asked] == [200, 200, 429, 429]
+    assert asked[2].json()["code"] == "rate_limited" and int(asked[2].headers["retry-after"]) == 1
+    assert asked[0].json()["limits"]["questions_per_second"] == 1.0
+    assert room.publish(event(id="a")).status_code == 202, "events have a limit of their own"
+
+
 def test_a_slow_body_is_given_up() -> None:
     room = Room(Bounds(body_seconds=0.05))
 
