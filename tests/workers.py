@@ -24,6 +24,7 @@ from world import VETERAN, catalogue, sample
 
 from hub.avro.codec import encode
 from hub.avro.records import wire_header, without_logical_types
+from hub.catalogue import Catalogue
 from hub.kafka.address import free_ports
 from hub.kafka.connection import Connection
 from hub.machine.hub import prepare
@@ -130,6 +131,11 @@ class Worker:
         self.process.send_signal(number)
         return at
 
+    def leave(self) -> None:
+        """Stop it as a person does, and wait until it is gone."""
+        self.signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0
+
     def end(self) -> None:
         if self.alive:
             self.process.kill()
@@ -155,9 +161,8 @@ class Stage:
     """Topics and schemas on a broker, two workers, and a client that shares nothing with them."""
 
     def __init__(self, connection: Connection, folder: Path) -> None:
-        self.bootstrap, self.folder = connection.bootstrap, folder
-        settings = Settings(data_dir=folder, partitions=PARTITIONS)
-        prepare(connection, catalogue(), settings, lambda _: None)
+        self.bootstrap, self.folder, self._connection = connection.bootstrap, folder, connection
+        self.prepare(catalogue())
         self._schemas = {e["id"]: e for e in (json.loads(m.value() or b"") for m in self.read("_schemas"))}
         self._veteran = max(i for i, e in self._schemas.items() if e["subject"] == VETERAN)
         self.environment = {
@@ -170,6 +175,10 @@ class Stage:
         }
         self._workers: list[Worker] = []
         self._started = 0
+
+    def prepare(self, wanted: Catalogue) -> None:
+        """Topics and schemas as this catalogue wants them."""
+        prepare(self._connection, wanted, Settings(data_dir=self.folder, partitions=PARTITIONS), lambda _: None)
 
     def workers(self, **settings: str) -> tuple[Worker, Worker]:
         """Two that are up, each with its half of the numbers of every lane; with these `HUB_*`, new ones."""

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
@@ -64,6 +64,14 @@ class StepFailed(Exception):
     """The step raised, or made what cannot be written: look for the record that did it."""
 
 
+class Kept(NamedTuple):
+    """What a number leaves for itself, should it come back: true as long as no other producer follows `life`."""
+
+    life: tuple[int, int]
+    state: dict[bytes, bytes]
+    chain: Chain
+
+
 class Number:
     """Runs until `end`; `fatal` is called, once, with what makes going on wrong."""
 
@@ -75,10 +83,11 @@ class Number:
         number: int,
         tps: Sequence[TopicPartition],
         fatal: Callable[[BaseException], None],
+        kept: Kept | None = None,
     ) -> None:
         self.number, self.tps, self.ready = number, tuple(tps), False
         self._spec, self._runtime, self._consumer = spec, runtime, consumer
-        self._fatal, self._stopping = fatal, asyncio.Event()
+        self._fatal, self._stopping, self._kept = fatal, asyncio.Event(), kept
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -89,8 +98,11 @@ class Number:
         self._log = log.bind(lane=spec.name, number=number)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
 
-    async def end(self) -> None:
-        """Let the batch in flight end, cancel a start under way, close the producer."""
+    async def end(self) -> Kept | None:
+        """Let the batch in flight end, cancel a start under way, close the producer.
+
+        Gives what the number can begin with if it comes back; None where the last transaction's outcome is not known.
+        """
         self._stopping.set()
         if not self.ready:
             self._task.cancel()
@@ -98,9 +110,14 @@ class Number:
         if not done:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=END_SECONDS)
+        kept = self._kept
         if self.ready and self._producer is not None:
+            kept = None
+            if self._task.done() and not self._task.cancelled() and self._task.exception() is None:
+                kept = Kept(self._producer.life, self._state, self._chain)
             await self._suspects.lived(self._producer, self._committed)
         await self._close()
+        return kept
 
     async def _run(self) -> None:
         wait = FIRST_WAIT
@@ -140,13 +157,19 @@ class Number:
             runtime.connection, transactional_id, spec.group, spec.outputs, runtime.rules.partitions
         )
         await self._producer.start()
-        self._state = await self._rebuilt()
-        self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
+        kept, self._kept = self._kept, None
+        if kept is not None and self._producer.life == (kept.life[0], kept.life[1] + 1):
+            self._state, self._chain = kept.state, kept.chain
+        else:
+            kept = None
+            self._state = await self._rebuilt()
+            self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
         await self._seek()
         await self._suspects.start(self._producer, self._consumer, self._committed)
         self._consumer.resume(*self.tps)
         self.ready = True
-        self._log.info("ready", keys=len(self._state), seconds=round(time.monotonic() - began, 3))
+        seconds = round(time.monotonic() - began, 3)
+        self._log.info("ready", keys=len(self._state), kept=kept is not None, seconds=seconds)
 
     async def _rebuilt(self) -> dict[bytes, bytes]:
         spec = self._spec

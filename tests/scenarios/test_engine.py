@@ -7,6 +7,8 @@ import json
 import signal
 import struct
 import time
+from datetime import datetime
+from typing import Any
 
 import crc32c
 from aiokafka import AIOKafkaProducer
@@ -65,9 +67,18 @@ def test_a_worker_that_is_stopped_hands_over_at_once(stage: Stage) -> None:
         until(lambda: len(other.numbers("ledger")) == len(other.numbers("gate")) == PARTITIONS, "taken over", SESSION)
         load.finished()
     assert code == 0
+    given = [line for line in other.said("assigned") if _at(line) > at]
+    assert max(map(_at, given)) - at < SESSION / 4, "by the next heartbeat, not by the end of a session"
+    kept = [line["kept"] for line in other.said("ready") if _at(line) > at and line["lane"] == "ledger"]
+    assert sorted(kept) == [False, False, True, True], "what it held before it goes on with, without a rebuild"
     assert load.in_flight(at) > 0
     exactly_once(load)
     assert load.silence() < SESSION / 2, "nobody waited for a session to time out"
+
+
+def _at(line: dict[str, Any]) -> float:
+    """When a line was logged, Unix time."""
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 async def header_that_is_no_text(bootstrap: str, topic: str, partition: int) -> None:

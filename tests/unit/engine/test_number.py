@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from world import Rec
 
 from hub.engine import number as engine
-from hub.engine.number import Number
+from hub.engine.number import Kept, Number
 from hub.engine.spec import LaneSpec
 from hub.engine.taking import Ahead
 from hub.engine.trials import STARTS, key_of, read_starts
@@ -41,6 +41,8 @@ class Broker:
     offset: int | None = None
     first: int = 0
     commits: int = 0
+    epoch: int = -1
+    rebuilds: int = 0
     producers: list[Producer] = field(default_factory=list)
     hold: asyncio.Event | None = None
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -68,11 +70,14 @@ class Producer:
 
     def __init__(self, broker: Broker, name: str) -> None:
         self._broker, self.name, self.usable, self.closed = broker, name, False, False
+        self.life = (-1, -1)
         broker.producers.append(self)
 
     async def start(self) -> None:
         for other in self._broker.producers[:-1]:
             assert other.closed, "one producer of a number at a time"
+        self._broker.epoch += 1
+        self.life = (7, self._broker.epoch)
         self.usable = True
 
     async def commit(self, outputs: Sequence[Output], offsets: Mapping[TopicPartition, int]) -> None:
@@ -190,9 +195,9 @@ class Running:
     restarts: list[str]
     fatal: list[BaseException] = field(default_factory=list)
 
-    def start(self) -> None:
+    def start(self, kept: Kept | None = None) -> None:
         self.consumer = Consumer(self.broker)
-        self.number = Number(self.spec, self.runtime, self.consumer, 1, [TP], self.fatal.append)
+        self.number = Number(self.spec, self.runtime, self.consumer, 1, [TP], self.fatal.append, kept)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -207,6 +212,7 @@ class Running:
 @contextmanager
 def without_kafka(broker: Broker, rebuild: Any = None):
     async def rebuilt(*_: Any) -> dict[str, int]:
+        broker.rebuilds += 1
         return broker.rebuilt()
 
     async def last_link(_: Any, __: Any, ___: int, writer: str) -> Chain:
@@ -480,3 +486,50 @@ def test_a_start_with_nothing_to_do_notes_nothing() -> None:
 
     asyncio.run(run())
     assert broker.commits == 0
+
+
+def comes_back(meanwhile: Callable[[Broker], None] = lambda _: None, **given: Any) -> Broker:
+    """A number is given back after nine records, and comes back to the same worker for nine more."""
+    broker = Broker(records(9), **given)
+
+    async def run() -> None:
+        it = made(broker, Step())
+        it.start()
+        await it.until(it.done)
+        kept = await it.number.end()
+        meanwhile(broker)
+        broker.inputs += [Rec("in.a", 1, n, None, b"%d" % n, ()) for n in range(9, 18)]
+        it.start(kept)
+        await it.until(it.done)
+        await it.number.end()
+
+    with without_kafka(broker):
+        asyncio.run(run())
+    numbered = [output.key for output in broker.outputs if output.topic == "events"]
+    assert numbered == [b"%d" % n for n in range(1, 19)], "with the state that it had"
+    return broker
+
+
+def test_a_number_that_comes_back_goes_on_with_its_state() -> None:
+    assert comes_back().rebuilds == 1
+
+
+def test_a_number_that_somebody_else_had_meanwhile_is_rebuilt() -> None:
+    def another(broker: Broker) -> None:
+        broker.epoch += 1
+
+    assert comes_back(another).rebuilds == 2
+
+
+def test_a_number_that_is_cut_off_in_a_transaction_keeps_nothing() -> None:
+    broker = Broker(records(9), hold=asyncio.Event())
+
+    async def run() -> None:
+        it = made(broker, Step())
+        it.start()
+        await broker.held.wait()
+        with mock.patch.object(engine, "END_SECONDS", 0.0):
+            assert await it.number.end() is None
+
+    with without_kafka(broker):
+        asyncio.run(run())
