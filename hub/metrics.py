@@ -50,6 +50,7 @@ LAST_EVENT = Meaning(
     "hub_agency_last_event_timestamp_seconds", ("agency",), "When the agency's last event came in, Unix time"
 )
 RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew")
+BROKER_UP = Meaning("hub_broker_up", ("lane",), "1 while the broker answers a lane of the worker")
 AGENCY_PAUSED = Meaning("hub_agency_paused", ("agency",), "1 while nothing of an agency is taken, until ops resumes it")
 HTTP_REQUESTS = Meaning("hub_http_requests", ("door", "route", "status"), "Requests answered at an HTTP door")
 HTTP_SECONDS = Meaning("hub_http_request_seconds", ("door", "route"), "Time to answer a request at an HTTP door")
@@ -58,7 +59,18 @@ VIEW_LAG = Meaning("hub_view_lag_seconds", ("view",), "How old a gateway's view 
 BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 
 COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS, HTTP_REQUESTS, HTTP_REJECTED)
-GAUGES = (LAG_EVENTS, LAG_SECONDS, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, LAST_EVENT, AGENCY_PAUSED, VIEW_LAG)
+GAUGES = (
+    LAG_EVENTS,
+    LAG_SECONDS,
+    PARKED,
+    PARKED_OLDEST,
+    CONNECTOR_UP,
+    PROGRESS,
+    LAST_EVENT,
+    BROKER_UP,
+    AGENCY_PAUSED,
+    VIEW_LAG,
+)
 HISTOGRAMS = (LATENCY, PROCESSING, HTTP_SECONDS)
 ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
 

@@ -42,8 +42,9 @@ MARK = b"poison"
 DEADLY = b"deadly"
 
 WORKER = f"""
-import os, signal, sys
+import asyncio, os, signal, sys
 from hub.cli import main
+from hub.engine.transaction import Transactions
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 
@@ -60,12 +61,23 @@ def faulty(step, deadly):
 
     step.__call__ = failing
 
+def slow(seconds):
+    commit = Transactions.commit
+
+    async def slowly(self, outputs, offsets):
+        await asyncio.sleep(seconds)
+        await commit(self, outputs, offsets)
+
+    Transactions.commit = slowly
+
+slow(float(os.environ.get("TEST_COMMIT_SECONDS", 0)))
 faulty(Gate, {DEADLY!r} + b".gate")
 faulty(Ledger, {DEADLY!r} + b".ledger")
 sys.argv = ["hub", "worker"]
 main()
 """
-"""`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it."""
+"""`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it. A commit
+takes at least `TEST_COMMIT_SECONDS`."""
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -118,6 +130,11 @@ class Worker:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the process has now."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def measured(self, metric: str) -> float | None:
         """A sample of its metrics: name and labels as they are scraped."""

@@ -13,8 +13,10 @@ from mode import Service
 
 from hub.engine.assignor import Numbers
 from hub.engine.number import Kept, Number
+from hub.engine.presence import Presence
 from hub.engine.spec import LaneSpec, Runtime
 from hub.engine.taking import FETCH_BYTES
+from hub.kafka.outage import asked_to_end
 from hub.kafka.patience import be_patient
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,9 @@ FETCH_WAIT_MS = 20
 
 SILENT_MS = 15_000
 """A broker that has answered no fetch for so long is away: the lane waits, and is not ready."""
+
+
+LOOK_SECONDS, ASK_SECONDS = 1.0, 3.0
 
 
 HEARTBEAT_MS = 300
@@ -45,12 +50,13 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         self.spec, self.runtime = spec, runtime
         self.numbers: dict[int, Number] = {}
         self._kept: dict[int, Kept | None] = {}
+        self._joined = False
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether the broker answers its fetches and every number it holds carries."""
-        return self._heard() and all(number.ready for number in self.numbers.values())
+        """Whether it is in its group, the broker answers its fetches and every number it holds carries."""
+        return self._joined and self._heard() and all(number.ready for number in self.numbers.values())
 
     def _heard(self) -> bool:
         """Whether a fetch of any of its partitions was answered lately; a member without a number asks nothing."""
@@ -82,6 +88,25 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         be_patient(consumer, FETCH_WAIT_MS / 1000)
         consumer.subscribe(topics=list(self.spec.topics), listener=self)
 
+    @Service.task
+    async def _watch(self) -> None:
+        presence = Presence(self.spec.name, self.runtime.connection.bootstrap, self._answers, self.runtime.observer)
+        while not self.should_stop:
+            await presence.look(self._heard())
+            await self.sleep(LOOK_SECONDS)
+
+    async def _answers(self) -> bool:
+        """Whether the broker tells what it has; asked where no fetch was answered, as while a state is rebuilt."""
+        if self._consumer is None:
+            return False
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return bool(await self._consumer._client.force_metadata_update())
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                raise
+            return False
+
     async def on_stop(self) -> None:
         await self._end_numbers()
         if self._consumer is None:
@@ -111,7 +136,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal, self._kept.get(number))
             for number, tps in sorted(numbers.items())
         }
-        self._kept = {}
+        self._kept, self._joined = {}, True
 
     async def _end_numbers(self) -> None:
         numbers, self.numbers = self.numbers, {}

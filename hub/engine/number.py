@@ -29,6 +29,7 @@ from hub.engine.taking import Taking, nobody
 from hub.engine.transaction import Transactions
 from hub.errors import Code, Fatal
 from hub.event import Output, Rejection, Result
+from hub.kafka.outage import asked_to_end
 from hub.pipeline.pause import TOPIC as STATE
 from hub.pipeline.summarise import Chain, summarise
 
@@ -92,6 +93,7 @@ class Number:
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._faults = self._commits = 0
+        self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
         self._suspects = Suspects(spec.name, number, runtime)
@@ -126,22 +128,25 @@ class Number:
             try:
                 await self._start()
                 await self._carry()
-            except asyncio.CancelledError:
-                raise
             except Fatal as error:
                 self._fatal(error)
                 return
-            except Exception as error:  # whatever it was, the outcome may be either: start again
+            except (Exception, asyncio.CancelledError) as error:  # the outcome may be either: start again
+                if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                    raise
                 wait = await self._come_back(error, FIRST_WAIT if self._commits > commits else wait)
 
-    async def _come_back(self, error: Exception, wait: float) -> float:
+    async def _come_back(self, error: BaseException, wait: float) -> float:
         """Give everything up, wait, and say why; returns the next wait."""
         self.ready = False
         self._pause()
         await self._close()
         pause = max(wait, FENCED_WAIT) if isinstance(error, ProducerFenced) else wait
-        self._log.warning("starting again", wait=pause, exc_info=error)
-        self._runtime.observer.restarted(self._spec.name, type(error).__name__)
+        kind = type(error).__name__
+        say = self._log.debug if kind == self._said else self._log.warning  # an outage is long, and says the same
+        say("starting again", wait=pause, exc_info=error)
+        self._said = kind
+        self._runtime.observer.restarted(self._spec.name, kind)
         try:
             async with asyncio.timeout(pause):
                 await self._stopping.wait()
@@ -168,6 +173,7 @@ class Number:
         await self._suspects.start(self._producer, self._consumer, self._committed)
         self._consumer.resume(*self.tps)
         self.ready = True
+        self._said = ""
         seconds = round(time.monotonic() - began, 3)
         self._log.info("ready", keys=len(self._state), kept=kept is not None, seconds=seconds)
 

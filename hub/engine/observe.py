@@ -46,6 +46,9 @@ class LaneMetrics:
     def restarted(self, lane: str, reason: str) -> None:
         self._metrics.count(m.RESTARTS, lane, reason)
 
+    def broker(self, lane: str, up: bool) -> None:
+        self._metrics.set(m.BROKER_UP, lane, to=up)
+
     def paused(self, agency: str, holds: bool) -> None:
         self._metrics.set(m.AGENCY_PAUSED, agency, to=holds)
 

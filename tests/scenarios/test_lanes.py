@@ -7,8 +7,9 @@ import json
 import time
 from collections.abc import Callable, Iterator
 
+from confluent_kafka import Producer
 from senders import Sender
-from workers import DEADLY, Stage, until
+from workers import DEADLY, PARTITIONS, PATIENCE, Stage, until
 
 
 @contextlib.contextmanager
@@ -102,3 +103,31 @@ def _audited(stage: Stage) -> None:
         ("OPERATOR", "operators", None),
     ]
     assert about[1]["action"].endswith(": their serializer is mended")
+
+
+LARGE, EACH, BACKLOG_AGENCIES = 200_000, 600, ("asan", "cba", "azersigorta")
+
+
+def test_a_slow_broker_holds_back_what_is_taken_and_memory_stays_flat(stage: Stage) -> None:
+    """360 MB wait, and the worker holds no more of them than a fetch of each partition."""
+    stage.stop()
+    worker = stage.start(TEST_COMMIT_SECONDS="2")
+    until(worker.ready, "it is ready")
+    before = worker.resident
+    most = [before]
+    producer = Producer({"bootstrap.servers": stage.bootstrap, "acks": "all", "log_level": 0})
+    for number in range(EACH):
+        for agency in BACKLOG_AGENCIES:
+            producer.produce(f"in.{agency}", b"x" * LARGE, partition=number % PARTITIONS)
+        assert not producer.flush(PATIENCE)
+        most.append(worker.resident)
+    watched = time.monotonic() + 10
+    while time.monotonic() < watched:
+        most.append(worker.resident)
+        time.sleep(0.1)
+    decided = sum(len(stage.read(f"receipts.{agency}")) for agency in BACKLOG_AGENCIES)
+    sent, held = EACH * len(BACKLOG_AGENCIES), max(most) - before
+    print(f"{held >> 20} MiB more at the most, {decided} of {sent} decided")
+    assert 0 < decided < sent / 2, "it carries, and most of it still waits"
+    assert held < 100 << 20
+    assert worker.ready()

@@ -533,3 +533,23 @@ def test_a_number_that_is_cut_off_in_a_transaction_keeps_nothing() -> None:
 
     with without_kafka(broker):
         asyncio.run(run())
+
+
+def test_a_cancellation_that_nobody_asked_for_is_a_failure_like_any_other() -> None:
+    """aiokafka cancels futures of its own when a connection is gone; whoever waits for one hears of it."""
+    broker, failures = Broker(records(9)), 3
+
+    async def rebuild(*_: Any) -> dict[str, int]:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise asyncio.CancelledError
+        return broker.rebuilt()
+
+    async def run() -> None:
+        async with running(broker, Step(), rebuild=rebuild) as it:
+            await it.until(it.done)
+            assert it.restarts == ["CancelledError"] * 3
+
+    asyncio.run(run())
+    assert len(written(broker, "events")) == 9
