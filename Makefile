@@ -36,7 +36,7 @@ up: $(VENV)/run.stamp  ## the whole hub without the simulation
 	$(BIN)/hub up $(ARGS)
 
 test: $(VENV)/dev.stamp  ## all tests, in under ten minutes
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(VENV)/dev.stamp  ## formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -14,13 +14,16 @@ import typer
 
 from hub import metrics, registry
 from hub.admin import dead_letters, keys, topics
+from hub.commands.audit import app as audit_app
 from hub.commands.doctor import doctor
 from hub.commands.events import publish, trace
 from hub.commands.explain import explain_command
+from hub.commands.gateway import gateway
 from hub.commands.pausing import app as agency_app
 from hub.commands.registry import registry as registry_command
 from hub.commands.schema import app as schema_app
 from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, language, out, settings_of, table
+from hub.commands.token import app as token_app
 from hub.commands.whoami import whoami
 from hub.errors import Code, ConfigError, HubError, SchemaError
 from hub.kafka.broker import Kind
@@ -49,7 +52,10 @@ app.add_typer(schema_app, name="schema")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(agency_app, name="agency")
 app.add_typer(connector_app, name="connector")
+app.add_typer(token_app, name="token")
+app.add_typer(audit_app, name="audit")
 app.command("registry")(registry_command)
+app.command("gateway")(gateway)
 
 BrokerOption = Annotated[Kind | None, typer.Option("--broker", help="Which broker; HUB_BROKER.")]
 Agencies = Annotated[list[str] | None, typer.Option("--agency", help="An agency's code; may be repeated.")]
@@ -284,6 +290,9 @@ def _where(hub: Any) -> Iterable[str]:
     """What one needs to use a hub that runs."""
     yield "[bold green]the hub is up[/bold green]; Ctrl-C stops it"
     yield f"  broker     {hub.connection.bootstrap}"
+    yield f"  gateway    http://127.0.0.1:{hub.gateway.port}   (for agencies; /openapi.json)"
+    if hub.token:
+        yield f"  token      {hub.token}   (of agency {hub.token.stem}, for trying; `hub token issue` makes others)"
     yield f"  worker     http://127.0.0.1:{hub.worker.port}/metrics"
     if hub.registry:
         yield f"  schemas    http://127.0.0.1:{hub.registry.port}/subjects   (registry for Confluent's clients)"

@@ -51,6 +51,46 @@ class Question(StrEnum):
     NOT_READY = "not_ready"
 
 
+class Door(StrEnum):
+    """Why a request as a whole is refused at the HTTP door. Closed, as `Code` is."""
+
+    REQUEST_MALFORMED = "request_malformed"
+    ROUTE_UNKNOWN = "route_unknown"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    BODY_TOO_SLOW = "body_too_slow"
+    BODY_TOO_LARGE = "body_too_large"
+    BATCH_TOO_LONG = "batch_too_long"
+    ADDRESS_TOO_LONG = "address_too_long"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    CONTENT_TYPE_UNSUPPORTED = "content_type_unsupported"
+    CONTENT_ENCODING_UNSUPPORTED = "content_encoding_unsupported"
+    JSON_INVALID = "json_invalid"
+    JSON_DUPLICATE_KEY = "json_duplicate_key"
+    JSON_TOO_DEEP = "json_too_deep"
+    ENVELOPE_INVALID = "envelope_invalid"
+    EVENTS_REJECTED = "events_rejected"
+    BUSY = "busy"
+    BROKER_AWAY = "broker_away"
+    FAILED = "failed"
+
+
+class Admission(StrEnum):
+    """Why somebody is not let in at an HTTP door, or has to wait. Closed, as `Code` is."""
+
+    CREDENTIALS_MISSING = "credentials_missing"
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a code
+    TOKEN_UNKNOWN = "token_unknown"  # noqa: S105 - a code
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a code
+    CERTIFICATE_UNKNOWN = "certificate_unknown"
+    PROOFS_DIFFER = "proofs_differ"
+    AGENCY_UNKNOWN = "agency_unknown"
+    REGISTRY_RIGHT_MISSING = "registry_right_missing"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXCEEDED = "quota_exceeded"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with the catalogue: where (`file`, 1-based `line`), what, and what mends it."""

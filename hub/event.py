@@ -45,7 +45,7 @@ class Record(Protocol):
     def headers(self) -> Headers: ...
 
 
-Row = tuple[str, int | None, bytes | None, bytes | None, Headers]
+Row = tuple[str, int | None, bytes | None, bytes | None, Headers | bytes]
 """An `Output` without its names: what the hot path appends, several of them an event."""
 
 
@@ -56,7 +56,8 @@ class Output(NamedTuple):
     partition: int | None
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: Headers | bytes = ()
+    """Pairs, or the bytes that they are written as (`hub.pipeline.packed`)."""
 
 
 class Rejection(NamedTuple):

@@ -51,26 +51,26 @@ LAST_EVENT = Meaning(
 )
 RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew")
 BROKER_UP = Meaning("hub_broker_up", ("lane",), "1 while the broker answers a lane of the worker")
+REBUILD = Meaning("hub_rebuild_progress", ("lane",), "Share of its state that a lane has read back; 1: all of it")
+REBUILD_LEFT = Meaning("hub_rebuild_remaining_seconds", ("lane",), "How long reading back may still take; 0: done")
 AGENCY_PAUSED = Meaning("hub_agency_paused", ("agency",), "1 while nothing of an agency is taken, until ops resumes it")
 HTTP_REQUESTS = Meaning("hub_http_requests", ("door", "route", "status"), "Requests answered at an HTTP door")
 HTTP_SECONDS = Meaning("hub_http_request_seconds", ("door", "route"), "Time to answer a request at an HTTP door")
 HTTP_REJECTED = Meaning("hub_http_rejected", ("agency", "code"), "Requests refused at an HTTP door, by who asked")
+GATEWAY_EVENTS = Meaning(
+    "hub_gateway_events", ("agency", "status"), "Events published over HTTP, by what became of each"
+)
+GATEWAY_WAITING = Meaning("hub_gateway_waiting_bytes", (), "Bytes of requests and events that the gateway holds")
+AUDIT_LOST = Meaning("hub_audit_lost", ("reason",), "Lines of the audit that could not be kept or written")
+AUDIT_WAITING = Meaning("hub_audit_waiting_seconds", (), "Age of the oldest line of the audit not written yet")
 VIEW_LAG = Meaning("hub_view_lag_seconds", ("view",), "How old a gateway's view may be: receipts, status")
 BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 
-COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS, HTTP_REQUESTS, HTTP_REJECTED)
-GAUGES = (
-    LAG_EVENTS,
-    LAG_SECONDS,
-    PARKED,
-    PARKED_OLDEST,
-    CONNECTOR_UP,
-    PROGRESS,
-    LAST_EVENT,
-    BROKER_UP,
-    AGENCY_PAUSED,
-    VIEW_LAG,
-)
+HTTP_COUNTERS = (HTTP_REQUESTS, HTTP_REJECTED, GATEWAY_EVENTS, AUDIT_LOST)
+HTTP_GAUGES = (GATEWAY_WAITING, AUDIT_WAITING, VIEW_LAG)
+LANE_GAUGES = (LAG_EVENTS, LAG_SECONDS, LAST_EVENT, REBUILD, REBUILD_LEFT, BROKER_UP, AGENCY_PAUSED)
+COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS, *HTTP_COUNTERS)
+GAUGES = (*LANE_GAUGES, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, *HTTP_GAUGES)
 HISTOGRAMS = (LATENCY, PROCESSING, HTTP_SECONDS)
 ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
 
@@ -93,7 +93,8 @@ class Metrics:
 
     def set(self, metric: Meaning, *labels: str, to: float) -> None:
         """Set a gauge."""
-        self._gauges[metric].labels(*labels).set(to)
+        gauge = self._gauges[metric]
+        (gauge.labels(*labels) if labels else gauge).set(to)
 
     def observe(self, metric: Meaning, *labels: str, seconds: float) -> None:
         """Put one measured time into a histogram."""

@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +24,18 @@ from hub.kafka.broker import Kind
 from hub.kafka.connection import Connection
 
 SECRET_MIN_CHARACTERS = 32
+
+
+class Limit(BaseModel):
+    """How much one agency may send to one gateway process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    events: float = Field(default=2_000, gt=0, description="events a second, in the long run")
+    events_burst: float = Field(default=20_000, gt=0, description="events at once")
+    mib: float = Field(default=8, gt=0, description="MiB a second, in the long run")
+    mib_burst: float = Field(default=64, gt=0, description="MiB at once")
+    day: int = Field(default=5_000_000, ge=0, description="events a day, by the calendar in Baku")
 
 
 class Settings(BaseSettings):
@@ -49,6 +61,14 @@ class Settings(BaseSettings):
     schemas: Path | None = Field(None, description="folder of schemas and catalogue; default: the hub's own")
     metrics_host: str = Field("127.0.0.1", description="where /metrics, /healthz, /readyz are served")
     metrics_port: int = Field(0, description="of /metrics, /healthz, /readyz; 0: a free one")
+    gateway_host: str = Field("127.0.0.1", description="where `hub gateway` listens")
+    gateway_port: int = Field(8000, ge=0, le=65535, description="of `hub gateway`; 0: a free one")
+    gateway_body_mib: float = Field(4, gt=0, le=64, description="MiB that the body of one request may have")
+    gateway_batch_events: int = Field(1_000, ge=1, le=100_000, description="events that one request may have")
+    gateway_body_seconds: float = Field(20, gt=0, description="for a body to arrive; then 408")
+    gateway_ack_seconds: float = Field(10, gt=0, description="for the broker to take the events; then 503")
+    gateway_waiting_mib: float = Field(64, gt=0, description="MiB of all requests that may wait at once; beyond: 503")
+    gateway_requests: int = Field(256, ge=1, description="requests at once; beyond: 503")
     registry_host: str = Field("127.0.0.1", description="where `hub registry` listens")
     registry_port: int = Field(8081, ge=0, le=65535, description="of `hub registry`; 0: a free one")
     registry_access: Literal["open", "closed"] = Field(
@@ -62,6 +82,28 @@ class Settings(BaseSettings):
     )
     schema_registry_auth: SecretStr | None = Field(
         None, description="towards that registry: user:password, or a bearer token"
+    )
+    tokens: Path | None = Field(None, description="file of the agencies' tokens; default: tokens.json in HUB_DATA_DIR")
+    tls_cert: Path | None = Field(None, description="certificate chain of the HTTP doors, PEM; default: no TLS")
+    tls_key: Path | None = Field(None, description="key of that certificate")
+    tls_client_ca: Path | None = Field(
+        None, description="who signs agencies' certificates; default: none are asked for"
+    )
+    tls_clients: Literal["optional", "required"] = Field(
+        "optional", description="required: nobody connects without a client certificate, health checks neither"
+    )
+    client_certificates: dict[str, str] = Field(
+        default_factory=dict,
+        description='which agency a certificate is: {"sha256:<hex>": "mod", "CN=<name>": "mod"}; "": refused',
+    )
+    limit: Limit = Field(
+        default_factory=Limit, description="of each agency at one gateway: events, events_burst, mib, mib_burst, day"
+    )
+    limits: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description='what differs for some agencies: {"mod": {"events": 5000}}'
+    )
+    instance: str | None = Field(
+        None, description="names this process among its kind, in the audit; default: the host's name"
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     batch_records: int = Field(1000, ge=1, le=20_000, description="records of one transaction at the most")
@@ -96,6 +138,20 @@ class Settings(BaseSettings):
             schema_registry=self.schema_registry_url,
             schema_registry_auth=self.registry_auth(),
         )
+
+    def tokens_file(self) -> Path:
+        """Where the agencies' tokens are."""
+        return self.tokens or self.data_dir / "tokens.json"
+
+    def own_limits(self) -> dict[str, Limit]:
+        """Each named agency's limit: the general one, but for what the settings say of it. Raises `ConfigError`."""
+        try:
+            return {
+                agency: Limit.model_validate(self.limit.model_dump() | said) for agency, said in self.limits.items()
+            }
+        except ValidationError as error:
+            wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"HUB_LIMITS: {wrong}") from None
 
     def registry_auth(self) -> str | None:
         """What proves the hub to another registry."""

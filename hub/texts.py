@@ -1,6 +1,7 @@
 """What a code means and what mends it, in Azerbaijani and English; the sentences stand in `texts.yaml`.
 
-Codes of events (`hub.errors.Code`) and of questions that are refused at the HTTP door (`hub.errors.Question`).
+Codes of events (`hub.errors.Code`), of questions and requests that are refused at the HTTP door
+(`hub.errors.Question`, `hub.errors.Door`), and of callers who are not let in there (`hub.errors.Admission`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import yaml
 
-from hub.errors import Code, Question
+from hub.errors import Admission, Code, Door, Question
 
 Language = Literal["az", "en"]
 
@@ -27,7 +28,7 @@ class Text(NamedTuple):
 def texts() -> dict[tuple[str, Language], Text]:
     """Every code in both languages. Raises `KeyError` where one is missing."""
     found = yaml.safe_load(Path(__file__).with_name("texts.yaml").read_text(encoding="utf-8"))
-    codes = [code.value for kind in (Code, Question) for code in kind]
+    codes = [code.value for kind in (Code, Question, Door, Admission) for code in kind]
     return {(code, language): Text(**found[code][language]) for code in codes for language in ("az", "en")}
 
 

@@ -44,6 +44,19 @@ def name() -> Callable[[str], str]:
     return lambda prefix: f"{prefix}-{os.getpid()}-{next(_numbers)}"
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Kafka's jars before the first test, and said: the first time, Maven fetches them."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or hasattr(session.config, "workerinput"):
+        return  # one of several processes: the one that started them has done it
+    try:
+        java = find_java()
+        terminal.write_line("Apache Kafka: looking for its jars (the first time, Maven fetches 44 MB) …")
+        terminal.write_line(f"Apache Kafka: {find_jars()}, {java}")
+    except ConfigError as error:
+        terminal.write_line(f"Apache Kafka: not here, its tests are skipped: {error}")
+
+
 def require_apache() -> None:
     """Skip the test where there is neither a JDK nor a way to Kafka's jars."""
     try:

@@ -1,11 +1,17 @@
-"""Fixtures for all tests. Brokers and hubs are started once a run, when the first test asks for one."""
+"""Fixtures for all tests. Brokers and hubs are started once a process, when the first test asks for one."""
 
 from __future__ import annotations
 
-from brokers import apache, broker, embedded, name
+from brokers import apache, broker, embedded, name, pytest_sessionstart
+from hypothesis import HealthCheck, settings
 from outside import hub, hub_on_apache, hub_on_embedded
 from registry_server import registry, registry_broker
+from sharing import pytest_collection_modifyitems, pytest_runtest_teardown, pytest_xdist_make_scheduler
 from workers import stage
+
+# How long an example takes is the machine's affair, and this one may be busy.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 __all__ = [
     "apache",
@@ -15,6 +21,10 @@ __all__ = [
     "hub_on_apache",
     "hub_on_embedded",
     "name",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_teardown",
+    "pytest_sessionstart",
+    "pytest_xdist_make_scheduler",
     "registry",
     "registry_broker",
     "stage",

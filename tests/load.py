@@ -128,11 +128,6 @@ class Load:
         decided = {coordinates: value["decided"] for coordinates, value in self.receipts}
         return sum(i.at <= at * 1000 < decided[i.coordinates] for i in self.inputs)
 
-    def silence(self) -> float:
-        """The longest time, in seconds, between two verdicts."""
-        decided = sorted(value["decided"] for _, value in self.receipts)
-        return max(b - a for a, b in zip(decided, decided[1:], strict=False)) / 1000
-
 
 def exactly_once(load: Load) -> None:
     """Every input has one verdict, every event one effect, in order, whatever happened to the workers."""

@@ -21,7 +21,7 @@ from hub.catalogue import load
 from hub.machine.hub import Hub, running
 from hub.settings import Settings
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 _numbers = itertools.count(1)
 
 
@@ -44,7 +44,7 @@ def hub(request: pytest.FixtureRequest) -> Outside:
 
 
 def _hub(kind: str, folder: Path) -> Iterator[Outside]:
-    settings = Settings(broker=kind, data_dir=folder)  # type: ignore[arg-type]
+    settings = Settings(broker=kind, data_dir=folder, registry_port=0)  # type: ignore[arg-type]
     with running(settings, load(), lambda _: None) as hub:
         yield Outside(hub, folder)
 
@@ -159,6 +159,7 @@ class Outside:
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 10,  # at the end of a partition Apache Kafka waits so long before it says so
                 "log_level": 0,
             }
         )
@@ -168,7 +169,7 @@ class Outside:
         messages, ended = [], set()
         deadline = time.monotonic() + PATIENCE
         while len(ended) < len(parts) and time.monotonic() < deadline:
-            for message in consumer.consume(500, 0.2):
+            for message in consumer.consume(500, 0.02):
                 if message.error():
                     ended.add((message.topic(), message.partition()))
                 else:

@@ -20,7 +20,8 @@ from typing import Any
 import fastavro
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
-from world import VETERAN, catalogue, sample
+from confluent_kafka.admin import AdminClient
+from world import VETERAN, catalogue, raw_schema, sample
 
 from hub.avro.codec import encode
 from hub.avro.records import wire_header, without_logical_types
@@ -36,7 +37,7 @@ PARTITIONS = 4
 AGENCIES = ("mod", "mes", "mia")
 LANES = ("gate", "ledger")
 SESSION = 8.0
-PATIENCE = 45.0
+PATIENCE = 90.0
 MARK = b"poison"
 
 DEADLY = b"deadly"
@@ -234,14 +235,18 @@ class Stage:
             for of in held.values()
         )
 
+    def members(self, lane: str) -> int:
+        """How many the broker counts to the group of that lane now; one that died counts until its session ends."""
+        group, client = f"{self.environment['HUB_NAME']}.{lane}", AdminClient({"bootstrap.servers": self.bootstrap})
+        return len(client.describe_consumer_groups([group])[group].result(PATIENCE).members)
+
     def end(self) -> None:
         for worker in self._workers:
             worker.end()
 
     def event(self, agency: str, id: str, fin: str, sequence: int) -> Input:
         body = sample(VETERAN, fin=fin, document_number=f"D-{id}", effective_from=20_000 + sequence, valid_until=None)
-        schema = without_logical_types(catalogue().types[VETERAN].schema)
-        return Input(agency, id, fin, sequence, encode(schema, body, wire_header(self._veteran)))
+        return Input(agency, id, fin, sequence, encode(raw_schema(VETERAN), body, wire_header(self._veteran)))
 
     def decode(self, value: bytes | None) -> tuple[str, dict[str, Any]]:
         """(subject, plain values) of a record that the hub wrote."""

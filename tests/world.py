@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from hub.engine.partitioner import partition_of
 from hub.event import Output, Result, Row
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
+from hub.pipeline.packed import unpack_headers
 from hub.pipeline.rulebook import Rulebook, compile_rulebook
 from hub.registry.schemas import Schemas
 
@@ -139,10 +141,16 @@ def headers(type_name: str, agency: str, **given: str) -> list[tuple[str, bytes]
     ]
 
 
+@cache
+def raw_schema(type_name: str) -> dict[str, Any]:
+    """As the type's, of plain integers; one object, so that its codec is compiled once."""
+    found: dict[str, Any] = without_logical_types(catalogue().types[type_name].schema)
+    return found
+
+
 def body(type_name: str, value: Mapping[str, Any]) -> bytes:
     """Wire bytes of a raw value."""
-    schema = without_logical_types(catalogue().types[type_name].schema)
-    return encode(schema, dict(value), wire_header(schemas().id_of(type_name)))
+    return encode(raw_schema(type_name), dict(value), wire_header(schemas().id_of(type_name)))
 
 
 def event(
@@ -166,11 +174,14 @@ def event(
 def unpack(value: bytes | None) -> dict[str, Any]:
     """Any record that the hub wrote, by its schema id."""
     assert value is not None
-    found = schemas().by_id(int.from_bytes(value[1:5], "big"))
-    schema = without_logical_types(__import__("json").loads(found.schema))
-    result = fastavro.schemaless_reader(io.BytesIO(value[5:]), fastavro.parse_schema(schema), None)
+    result = fastavro.schemaless_reader(io.BytesIO(value[5:]), _parsed(int.from_bytes(value[1:5], "big")), None)
     assert isinstance(result, dict)
     return result
+
+
+@cache
+def _parsed(schema_id: int) -> Any:
+    return fastavro.parse_schema(without_logical_types(json.loads(schemas().by_id(schema_id).schema)))
 
 
 @dataclass
@@ -190,7 +201,7 @@ class Memory:
         if partition is None:
             partition = partition_of(output.key or b"", PARTITIONS)
         log = self.topics.setdefault((output.topic, partition), [])
-        log.append(Rec(output.topic, partition, len(log), output.key, output.value, output.headers))
+        log.append(Rec(output.topic, partition, len(log), output.key, output.value, unpack_headers(output.headers)))
         return log[-1]
 
     def send(self, record: Rec, partition: int = 0) -> Rec:
@@ -217,6 +228,14 @@ class Memory:
         for record in records:
             for passed in self.pass_gate([self.send(record)]):
                 self.apply([passed])
+
+    def restored(self, partition: int, by: Ledger | None = None) -> dict[bytes, bytes]:
+        """The ledger's state of a partition as it is read back from `state.ledger`, by this ledger or another one."""
+        restoring = (by or self.ledger).restore()
+        restoring.take(record.value or b"" for record in self.topics.get(("state.ledger", partition), ()))
+        for _ in restoring.settle():
+            pass
+        return restoring.state
 
     def all(self, topic: str) -> list[Rec]:
         return [record for (name, _), log in sorted(self.topics.items()) if name == topic for record in log]

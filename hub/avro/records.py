@@ -14,7 +14,6 @@ from typing import Any
 import fastavro
 
 from hub.avro.packer import compile_packer, compile_partial
-from hub.avro.scanner import ProjectionPlan, compile_scanner
 
 WIRE_HEADER_BYTES = 5
 
@@ -74,13 +73,7 @@ class RecordCodec:
         (avro,) = (field["type"] for field in self._schema["fields"] if field["name"] == name)
         return tuple(avro["values"])
 
-    def tail_scanner(self, first: str, cut: str) -> Callable[[bytes], tuple[Any, ...]]:
-        """Of the body from field `first` on: five bytes of any kind and that tail → (_, values, …, `cut`'s bytes).
-
-        Values are those of the fields before `cut`, raw; `cut`, the last field, is given as it stands.
-        """
-        names = [field["name"] for field in self._schema["fields"]]
-        fields = self._schema["fields"][names.index(first) :]
-        wants = [field["name"] for field in fields[:-1]]
-        plan = ProjectionPlan(bytes(WIRE_HEADER_BYTES), frozenset({cut}))
-        return compile_scanner({**self._schema, "fields": fields}, wants, [plan]).scan
+    def symbols(self, name: str) -> tuple[str, ...]:
+        """Of a nullable enum, in the order of their numbers."""
+        (avro,) = (field["type"] for field in self._schema["fields"] if field["name"] == name)
+        return tuple(avro[1]["symbols"])

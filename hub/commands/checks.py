@@ -16,10 +16,11 @@ import yaml
 from pydantic import SecretStr
 
 from hub import registry
+from hub.access.token_file import read
 from hub.admin import keys, pauses, topics
 from hub.catalogue import Catalogue
 from hub.commands.terminal import catalogue_of
-from hub.errors import HubError, SchemaError
+from hub.errors import ConfigError, HubError, SchemaError
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
 from hub.machine.running import announced, connect, secret
@@ -69,6 +70,7 @@ def checks(found: Settings) -> Iterator[Check]:
     yield _data_dir(found.data_dir)
     yield _disk(found.data_dir)
     catalogue = yield from _catalogue(found)
+    yield _tokens(found, catalogue)
     connection = yield from _broker(found)
     yield from _at_the_broker(found, catalogue, connection)
     yield from _processes(found)
@@ -115,6 +117,22 @@ def _catalogue(found: Settings) -> Generator[Check, None, Catalogue | None]:
         return None
     yield Check("catalogue", True, f"{len(catalogue.types)} event types, {len(catalogue.agencies)} agencies")
     return catalogue
+
+
+def _tokens(found: Settings, catalogue: Catalogue | None) -> Check:
+    """A hub without tokens is one that nobody has begun to use over HTTP."""
+    path = found.tokens_file()
+    try:
+        tokens = [token for token in read(path) if token.state(time.time()) in ("valid", "ending")]
+    except ConfigError as error:
+        return Check("tokens", False, str(error), "servers that run go on with those that they knew; none starts")
+    if not tokens:
+        return Check("tokens", True, f"none in {path}: `hub token issue AGENCY` makes one")
+    lost = [token.id for token in tokens if catalogue and token.agency not in catalogue.agencies]
+    said = f"{len(tokens)} valid, of {len({token.agency for token in tokens})} agencies"
+    if lost:
+        return Check("tokens", False, f"{said}; {lost[0]} is of no agency of the catalogue", "`hub token revoke` it")
+    return Check("tokens", True, said)
 
 
 def _broker(found: Settings) -> Generator[Check, None, Connection | None]:

@@ -14,12 +14,12 @@ from hub.admin import trace
 from hub.client import HubAway, HubProblem, Story
 from hub.commands.agency import TokenFile, Url, client, has_token, said
 from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, fail, language, out, settings_of
-from hub.errors import Code, Question
+from hub.errors import Code, Door, Question
 from hub.machine.running import connect
 from hub.settings import Settings
 from hub.texts import Language, explain, texts
 
-OURS = frozenset({Code.INTERNAL, Question.NOT_READY})
+OURS = frozenset({Code.INTERNAL, Question.NOT_READY, Door.BUSY, Door.BROKER_AWAY, Door.FAILED})
 """What only the hub's operations can mend."""
 
 WORDS: Mapping[Language, Mapping[str, str]] = {

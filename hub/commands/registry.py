@@ -24,11 +24,13 @@ def registry(
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")] = None,
 ) -> None:
     """The schema registry: what Confluent's clients ask, on the topic `_schemas`."""
+    from hub.access.from_settings import open_audit, open_doorkeeper
+    from hub.access.tls import uvicorn_tls
     from hub.metrics import Metrics
-    from hub.registry.proof import by_token
+    from hub.registry.proof import by_doorkeeper
     from hub.registry.rest import registry_app
     from hub.registry.rights import Rights
-    from hub.registry.serve import denials, health, listening, observer, serve
+    from hub.registry.serve import DOOR, PROTOCOL, denials, health, listening, not_let_in, observer, serve
     from hub.registry.store import open_store
 
     settings = load_settings(data_dir=data_dir, registry_host=host, registry_port=port, registry_access=access)
@@ -38,10 +40,22 @@ def registry(
     catalogue = load(settings.schemas) if settings.schemas else load()
     measured = Metrics()
     measured.build(catalogue.version)
-    rights = Rights(catalogue, settings.registry_access, frozenset(settings.registry_operators), denials(measured))
-    bound = listening(settings.registry_host, settings.registry_port)
-    with open_store(connect(settings)) as store:
-        app = registry_app(store, rights, by_token(lambda _: None), health(store, measured), observer(measured))
+    tls, bound = uvicorn_tls(settings, PROTOCOL), listening(settings.registry_host, settings.registry_port)
+    connection, operators = connect(settings), frozenset(settings.registry_operators)
+    with (
+        open_store(connection) as store,
+        open_audit(DOOR, settings, connection, lambda: store.ask(lambda known: known), measured) as audit,
+    ):
+        told = denials(measured, audit, catalogue.types)
+        keeper = open_doorkeeper(DOOR, settings, catalogue, audit, basic=True)
+        app = registry_app(
+            store,
+            Rights(catalogue, settings.registry_access, operators, told),
+            by_doorkeeper(keeper, not_let_in(measured)),
+            health(store, measured),
+            observer(measured),
+        )
         address, number = bound.getsockname()[:2]
-        err.print(f"schema registry ({settings.registry_access}): http://{address}:{number}")
-        serve(app, bound)
+        scheme = "https" if settings.tls_cert else "http"
+        err.print(f"schema registry ({settings.registry_access}): {scheme}://{address}:{number}")
+        serve(app, bound, tls)

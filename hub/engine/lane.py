@@ -50,13 +50,13 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         self.spec, self.runtime = spec, runtime
         self.numbers: dict[int, Number] = {}
         self._kept: dict[int, Kept | None] = {}
-        self._joined = False
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
+        self._assigned = False
 
     @property
     def ready(self) -> bool:
-        """Whether it is in its group, the broker answers its fetches and every number it holds carries."""
-        return self._joined and self._heard() and all(number.ready for number in self.numbers.values())
+        """Whether it knows its numbers, the broker answers its fetches, and every number carries."""
+        return self._assigned and self._heard() and all(number.ready for number in self.numbers.values())
 
     def _heard(self) -> bool:
         """Whether a fetch of any of its partitions was answered lately; a member without a number asks nothing."""
@@ -118,6 +118,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("left without a word", lane=self.spec.name, exc_info=error)
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
+        self._assigned = False
         await self._end_numbers()
 
     def on_partitions_assigned(self, assigned: Any) -> None:
@@ -136,7 +137,8 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal, self._kept.get(number))
             for number, tps in sorted(numbers.items())
         }
-        self._kept, self._joined = {}, True
+        self._assigned = True
+        self._kept = {}
 
     async def _end_numbers(self) -> None:
         numbers, self.numbers = self.numbers, {}

@@ -11,10 +11,11 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -24,11 +25,12 @@ from aiokafka.errors import (
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.refusals import Rows
 from hub.engine.spec import LaneSpec, Runtime
+from hub.engine.stepping import Batch, StepFailed, Stepping
 from hub.engine.suspects import Suspects
 from hub.engine.taking import Taking, nobody
 from hub.engine.transaction import Transactions
-from hub.errors import Code, Fatal
-from hub.event import Output, Rejection, Result
+from hub.errors import Fatal
+from hub.event import Output, Result
 from hub.kafka.outage import asked_to_end
 from hub.pipeline.pause import TOPIC as STATE
 from hub.pipeline.summarise import Chain, summarise
@@ -46,23 +48,8 @@ retention takes them, a committed offset before them would look like a loss."""
 END_SECONDS = 4.0
 """How long a batch in flight may take when its number is given back, before it is cancelled."""
 
-FAULTS_IN_A_ROW = 100
-"""So many records one after the other on which a step fails are no bad records: the step is broken. Better stop
-than send all events to the dead letters."""
-
-RECORD_MAX_BYTES = 3 << 20
-"""An output larger than this is not tried: the record that caused it goes to the dead-letter queue."""
-
 ALONE_SECONDS = 5.0
 """Records under suspicion that do not come for so long are gone: retention took them, or it was a marker."""
-
-DIED = "the hub's process ended each time that it worked on this event alone"
-
-Batch = Sequence[ConsumerRecord[bytes, bytes]]
-
-
-class StepFailed(Exception):
-    """The step raised, or made what cannot be written: look for the record that did it."""
 
 
 class Kept(NamedTuple):
@@ -92,12 +79,13 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._faults = self._commits = 0
+        self._commits = 0
         self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
         self._suspects = Suspects(spec.name, number, runtime)
         self._log = log.bind(lane=spec.name, number=number)
+        self._stepping = Stepping(spec, runtime, self._log)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
 
     async def end(self) -> Kept | None:
@@ -181,7 +169,14 @@ class Number:
         spec = self._spec
         if spec.state_topic is None or spec.restore is None:
             return {}
-        return await rebuild(self._runtime.connection, spec.state_topic, self.number, spec.restore)
+        self._state = {}  # not beside the new one: together they may be more than there is room for
+        runtime = self._runtime
+        tell = partial(runtime.observer.rebuilding, spec.name, self.number)
+        try:
+            return await rebuild(runtime.connection, spec.state_topic, self.number, spec.restore, runtime.turn, tell)
+        except BaseException:
+            tell(None)
+            raise
 
     async def _seek(self) -> None:
         """To the committed offsets; none: to the first. What retention took away is never jumped over."""
@@ -231,12 +226,12 @@ class Number:
             if not records:
                 await suspects.passed(self._producer, self._committed, 0)
             elif suspects.guilty(self._committed):
-                await self._commit(records, self._refuse(records[0], Code.CRASHED_WORKER, DIED))
+                await self._commit(records, self._stepping.deadly(records[0]))
                 await suspects.passed(self._producer, self._committed, 0)
             else:
                 await suspects.begin(self._producer, self._committed)
                 with suppress(StepFailed):
-                    self._stepped(records)
+                    self._stepping.result(self._state, records)
                 await suspects.end(self._producer, self._committed)
                 await self._work(records)
                 await suspects.passed(self._producer, self._committed, len(records))
@@ -268,50 +263,15 @@ class Number:
     async def _work(self, records: Batch) -> None:
         """One transaction; where the step raises, halves, down to the one record that did it."""
         try:
-            result = self._stepped(records)
+            result = self._stepping.result(self._state, records)
         except StepFailed as failed:
             if len(records) > 1:
                 middle = len(records) // 2
                 await self._work(records[:middle])
                 await self._work(records[middle:])
                 return
-            result = self._refused(records[0], failed)
-            self._faults += 1
-        else:
-            self._faults = 0
+            result = self._stepping.failed(records[0], failed)
         await self._commit(records, result)
-
-    def _stepped(self, records: Batch) -> Result:
-        began = time.perf_counter()
-        try:
-            with self._runtime.observer.timed(self._spec.name):
-                result = self._spec.step(self._state, records)
-            if not self._spec.fair:
-                self._runtime.ahead.cost(time.perf_counter() - began, len(records))
-        except Fatal:
-            raise
-        except Exception as error:
-            raise StepFailed(type(error).__name__) from error
-        if any(len(value) > RECORD_MAX_BYTES for _, _, _, value, _ in result.outputs if value is not None):
-            raise StepFailed("output too large")
-        return result
-
-    def _refused(self, record: ConsumerRecord[bytes, bytes], failed: StepFailed) -> Result:
-        """The hub's own fault: logged with its trace (the values in it stay out), kept in the DLQ."""
-        where = f"{record.topic}/{record.partition}/{record.offset}"
-        if self._faults >= FAULTS_IN_A_ROW:
-            raise Fatal(f"{self._spec.name} failed on {self._faults} records in a row, up to {where}: it is broken")
-        self._log.error("step failed", record=where, reason=str(failed), exc_info=failed.__cause__)
-        return self._refuse(record, Code.INTERNAL, f"the hub failed on this event: {failed}")
-
-    def _refuse(self, record: ConsumerRecord[bytes, bytes], code: Code, detail: str) -> Result:
-        where = f"{record.topic}/{record.partition}/{record.offset}"
-        if code is Code.CRASHED_WORKER:
-            self._log.error("a record ends the process, it is refused", record=where)
-        try:
-            return self._spec.step.refuse(record, Rejection(code, self._spec.name, detail))
-        except Exception as error:
-            raise Fatal(f"{where} can neither be carried nor refused: {type(error).__name__}") from error
 
     async def _commit(self, records: Batch, result: Result) -> None:
         runtime, spec = self._runtime, self._spec

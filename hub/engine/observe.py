@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hub import metrics as m
-from hub.engine.spec import LaneSpec
+from hub.engine.spec import LaneSpec, Progress
 from hub.event import Outcome, Result
 
 COUNTED = {
@@ -26,6 +26,7 @@ class LaneMetrics:
     def __init__(self, metrics: m.Metrics) -> None:
         self._metrics = metrics
         self._lag: dict[tuple[str, Any], tuple[int, float]] = {}
+        self._rebuilds: dict[str, dict[int, Progress]] = defaultdict(dict)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -48,6 +49,21 @@ class LaneMetrics:
 
     def broker(self, lane: str, up: bool) -> None:
         self._metrics.set(m.BROKER_UP, lane, to=up)
+
+    def rebuilding(self, lane: str, number: int, progress: Progress | None) -> None:
+        """A lane is done when all its numbers are; a number that gives up (None) does not count."""
+        under_way = self._rebuilds[lane]
+        if progress is not None:
+            under_way[number] = progress
+        else:
+            under_way.pop(number, None)
+        total = sum(each.total for each in under_way.values())
+        left = total - sum(each.done for each in under_way.values())
+        pace = max((each.per_second for each in under_way.values()), default=0.0)
+        self._metrics.set(m.REBUILD, lane, to=1 - left / total if total else 1.0)
+        self._metrics.set(m.REBUILD_LEFT, lane, to=left / pace if pace else 0.0)
+        if left <= 0:
+            under_way.clear()
 
     def paused(self, agency: str, holds: bool) -> None:
         self._metrics.set(m.AGENCY_PAUSED, agency, to=holds)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hub.engine.notes import Notes
 from hub.engine.taking import Ahead
 from hub.event import Record, Rejection, Result
 from hub.kafka.connection import Connection
+from hub.pipeline.restore import Restoring
 from hub.pipeline.rulebook import Rulebook
 
 
@@ -22,8 +24,21 @@ class Step(Protocol):
     def refuse(self, record: Record, rejection: Rejection) -> Result: ...
 
 
-Restore = Callable[[bytes, MutableMapping[bytes, bytes]], None]
-"""Takes one record of a state topic back into the state."""
+Restore = Callable[[], Restoring]
+"""Begins to take a state back from the records of a state topic."""
+
+
+class Progress(NamedTuple):
+    """How far a number's rebuild is: of `total` records as many as `done` are state again, at that pace."""
+
+    done: float
+    total: int
+    per_second: float
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self.done / self.total if self.total else 1.0
 
 
 class Observer(Protocol):
@@ -34,6 +49,7 @@ class Observer(Protocol):
     def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None: ...
     def restarted(self, lane: str, reason: str) -> None: ...
     def broker(self, lane: str, up: bool) -> None: ...
+    def rebuilding(self, lane: str, number: int, progress: Progress | None) -> None: ...  # None: given up
     def paused(self, agency: str, holds: bool) -> None: ...
 
 
@@ -72,3 +88,5 @@ class Runtime:
     refusals_in_a_row: int = 10_000
     me: str = field(default_factory=lambda: secrets.token_hex(8))
     ahead: Ahead = field(default_factory=Ahead)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Of the numbers that rebuild, one at a time does: the first ones carry while the others wait for theirs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.conn import CloseReason
 
 from hub.clock import now_ms
+from hub.engine.batch import record_batches
 from hub.engine.partitioner import partition_of
 from hub.event import Row
 from hub.kafka.connection import Connection
@@ -31,20 +33,6 @@ CLOSE_SECONDS = 1.0
 
 Built = dict[tuple[str, int], list[Any]]
 """(topic, partition) → record batches."""
-
-
-class _Open:
-    """A record batch being written: `append` is the compiled writer of aiokafka's `BatchBuilder`."""
-
-    __slots__ = ("_builder", "append", "count")
-
-    def __init__(self, builder: Any) -> None:
-        self._builder, self.append, self.count = builder, builder._builder.append, 0
-
-    def closed(self) -> Any:
-        self._builder._relative_offset = self.count
-        self._builder.close()
-        return self._builder
 
 
 class Transactions:
@@ -123,23 +111,15 @@ class Transactions:
         await producer.commit_transaction()
 
     def _build(self, outputs: Iterable[Row]) -> Built:
-        """Record batches by (topic, partition). Appends to aiokafka's own writer without its wrapper's checks."""
-        now = int(time.time() * 1000)
-        built: Built = {}
-        open_: dict[tuple[str, int], _Open] = {}
-        for topic, partition, key, value, headers in outputs:
+        """Record batches by (topic, partition)."""
+        now, rows = int(time.time() * 1000), defaultdict[tuple[str, int], list[Row]](list)
+        for row in outputs:
+            topic, partition, key, _value, _headers = row
             if partition is None:
                 assert key is not None
                 partition = partition_of(key, self._partitions)
-            place = (topic, partition)
-            batch = open_.get(place)
-            fields = headers if type(headers) is list else list(headers)
-            if batch is None or batch.append(batch.count, now, key, value, fields) is None:
-                batch = open_[place] = _Open(self._producer.create_batch())
-                built.setdefault(place, []).append(batch)
-                batch.append(0, now, key, value, fields)
-            batch.count += 1
-        return {place: [batch.closed() for batch in batches] for place, batches in built.items()}
+            rows[topic, partition].append(row)
+        return {place: list(record_batches(of, now, BATCH_BYTES)) for place, of in rows.items()}
 
     async def close(self) -> None:
         """Let go of the producer; what it left open is ended by its successor's start."""

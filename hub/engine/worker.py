@@ -65,7 +65,7 @@ def run_worker(
     uvloop.install()
     tolerance.install()
     taken.install()
-    _spare_the_collector()
+    spare_the_collector()
     outage.install()
     _make(settings.data_dir)
     metrics = Metrics()
@@ -88,7 +88,7 @@ def run_worker(
     worker.execute_from_commandline()
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """A batch makes tens of thousands of short-lived tuples and no cycles: look for these seldom, not in the rules."""
     gc.collect()
     gc.freeze()

@@ -77,11 +77,138 @@ class Receiver(Answer):
     )
     at: datetime | None = None
     connector: str | None = None
-    basis: str | None = Field(default=None, description="The law that its entitlement rests on")
+    basis: str | None = Field(default=None, description="Code of the law that its entitlement rests on")
+    law: str | None = Field(default=None, description="That law's name, in the language asked for")
     fields: Seen | None = None
     when: dict[str, list[str]] | None = Field(
         default=None, description="The condition of its entitlement, where it has one"
     )
+
+
+class Item(Answer):
+    """What became of one event of a request. `accepted`: durable, its receipt will say more. `duplicate`: the same
+    event is here already. `rejected`: nothing of it is kept; `code` to `fix` say why."""
+
+    index: int = Field(description="Place of the event in the batch, from 0")
+    id: str | None = Field(description="The event's own id; null where it is none, or may hold personal data")
+    status: Literal["accepted", "duplicate", "rejected"]
+    step: str | None = Field(description="Step of the hub that refused it")
+    code: str | None = Field(description="A code of the runbook")
+    detail: str | None = Field(description="Expected and found; quotes no value")
+    pointer: str | None = Field(description='JSON pointer into the event; "": the whole event')
+    what: str | None = Field(description="What the code means, in the language asked for")
+    fix: str | None = Field(description="What to do about it, in the language asked for")
+    record: str | None = Field(
+        description="Coordinates of the record: topic/partition/offset; null where it is none or not known"
+    )
+    receivers: list[Receiver] | None = Field(
+        default=None, description="With dry_run: who would get the event and which of its fields, under which law"
+    )
+
+
+class PublishAnswer(Answer):
+    """POST /v1/events: an item for every event of the request, in its order."""
+
+    accepted: int
+    duplicate: int
+    rejected: int
+    items: list[Item]
+
+
+class Problem(Answer):
+    """RFC 9457. `code` is stable and for programs; `title`, `detail` and `fix` are for people."""
+
+    type: str = Field(description="urn:az:zefer:hub:<code>")
+    title: str = Field(description="What the code means, in the language asked for")
+    status: int
+    code: str = Field(description="A code; `hub explain CODE` says the same")
+    detail: str = Field(default="", description="Expected and found; quotes no value")
+    pointer: str = Field(default="", description='JSON pointer to what is wrong in the body; "": the whole')
+    fix: str = Field(description="What to do about it, in the language asked for")
+
+
+class RejectedEvents(Problem):
+    """No event of the request was accepted: a problem, with what is wrong with each."""
+
+    accepted: Literal[0]
+    duplicate: Literal[0]
+    rejected: int
+    items: list[Item]
+
+
+class Allowance(Answer):
+    """How much the caller may send to one gateway."""
+
+    events_per_second: float
+    events_at_once: float
+    mib_per_second: float
+    mib_at_once: float
+    events_per_day: int
+
+
+class WhoamiAnswer(Answer):
+    """GET /v1/whoami: who the hub takes the caller for."""
+
+    agency: str
+    name: str = Field(description="In the language asked for")
+    source: str = Field(description="`source` of its events")
+    proof: Literal["token", "certificate"]
+    token_id: str | None = Field(description="Which of its tokens; no secret")
+    publishes: list[str] = Field(description="Types that it may publish")
+    receives: list[str] = Field(description="Types that it receives")
+    limits: Allowance
+
+
+class SchemaLink(Answer):
+    """Where a schema is."""
+
+    subject: str = Field(description="Its name in the schema registry")
+    id: int = Field(description="Its id there: /schemas/ids/<id>")
+    json_schema: str | None = Field(default=None, description="The same for JSON: a reference into /openapi.json")
+
+
+class FieldOfType(Answer):
+    """A field of an event's data."""
+
+    name: str
+    doc: str
+    classification: str = Field(description="identifier, personal, …: how it has to be looked after")
+    required: bool = Field(description="false: it has a default")
+
+
+class Publishable(Answer):
+    """A type that the caller may publish."""
+
+    type: str
+    stream: str
+    doc: str
+    subject: Literal["person", "case"] = Field(description="Whom or what an event is about")
+    key: str = Field(description="The field that names the person or the case")
+    fields: list[FieldOfType]
+    avro: SchemaLink
+    receivers: list[str] = Field(description="Agencies entitled to it")
+
+
+class Receivable(Answer):
+    """A type that the caller receives, as its entitlement has it."""
+
+    type: str
+    stream: str
+    doc: str
+    basis: str = Field(description="Code of the law that the entitlement rests on")
+    law: str = Field(description="That law's name, in the language asked for")
+    assumed: bool = Field(description="No source at hand says that the caller gets it")
+    when: dict[str, list[str]] | None = Field(description="The condition of the entitlement, where it has one")
+    fields: Seen
+    projection: SchemaLink
+
+
+class CatalogueAnswer(Answer):
+    """GET /v1/catalogue: what the caller may publish, and what it receives."""
+
+    version: int
+    publishes: list[Publishable]
+    receives: list[Receivable]
 
 
 class EventStory(Answer):

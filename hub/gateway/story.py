@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from hub.catalogue import Catalogue, Entitlement
 from hub.gateway.answers import EventStory, ReceiptItem, Receiver, Refusal, Seen, Station
+from hub.gateway.details import in_language
 from hub.texts import Language, explain
 from hub.views.receipts import VERDICT, Delivered, Verdict
 
@@ -91,8 +92,9 @@ class Teller:
         if value["code"] is None:
             return None
         text = explain(value["code"], self._language)
-        parts = {name: value[name] for name in ("code", "step", "pointer", "detail")}
-        return Refusal(**parts, what=text.what, fix=text.fix)
+        parts = {name: value[name] for name in ("code", "step", "pointer")}
+        detail = in_language(value["detail"] or "", self._language) or None
+        return Refusal(**parts, detail=detail, what=text.what, fix=text.fix)
 
     def _receivers(self, told: Verdict, delivered: Sequence[Delivered], fields: Fields) -> list[Receiver]:
         """Everyone entitled by the catalogue as it is now, and who received although it no longer is."""
@@ -106,14 +108,26 @@ class Teller:
         ]
         return receivers + others
 
-    def _receiver(self, e: Entitlement, done: Delivered | None, fields: Mapping[str, Any] | None) -> Receiver:
-        value = done.value if done else None
+    def would_receive(self, type_name: str, fields: Mapping[str, Any]) -> list[Receiver]:
+        """Everyone entitled to such an event: `offered` to whom it would go, `withheld` from whom it would not."""
+        return [self._receiver(e, None, fields) for e in self._catalogue.entitlements[type_name]]
+
+    def seen(self, e: Entitlement) -> Seen:
+        """Which fields of its type an entitlement shows, in the order of the schema."""
         every = [field["name"] for field in self._catalogue.types[e.type].schema["fields"]]
-        seen = Seen(
+        return Seen(
             clear=[name for name in every if name in e.clear],
             masked=[name for name in every if name in e.masked],
             absent=[name for name in every if name not in e.clear | e.masked],
         )
+
+    def law(self, basis: str) -> str:
+        """A legal basis by its name."""
+        name = self._catalogue.bases[basis].name
+        return name.az if self._language == "az" else name.en
+
+    def _receiver(self, e: Entitlement, done: Delivered | None, fields: Mapping[str, Any] | None) -> Receiver:
+        value = done.value if done else None
         return Receiver(
             agency=e.agency,
             name=self._name(e.agency),
@@ -121,7 +135,8 @@ class Teller:
             at=_time(value["delivered"]) if value else None,
             connector=value["connector"] if value else None,
             basis=e.basis,
-            fields=seen,
+            law=self.law(e.basis),
+            fields=self.seen(e),
             when={name: sorted(values) for name, values in e.when.items()} or None,
         )
 

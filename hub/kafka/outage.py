@@ -28,8 +28,8 @@ CANCEL_SECONDS = 0.5
 
 
 def asked_to_end() -> bool:
-    """Whether the task that runs was cancelled. Where not, a `CancelledError` is aiokafka's own: a future of a connection
-    or of a fetch that it gave up, which reaches whoever waits for it."""
+    """Whether the task that runs was cancelled. Where not, a `CancelledError` is aiokafka's own: a future of a
+    connection or of a fetch that it gave up, which reaches whoever waits for it."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 

@@ -18,6 +18,7 @@ from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 from hub.machine.children import Child
 from hub.machine.running import announce, withdraw
+from hub.machine.trial import trial_token
 from hub.settings import Settings, machine_secret
 
 READY_SECONDS = 90.0
@@ -34,6 +35,8 @@ class Hub:
     worker: Child
     delivery: Child
     registry: Child | None
+    gateway: Child
+    token: Path
     received: Path
     logs: Path
 
@@ -41,17 +44,21 @@ class Hub:
         """Raises `Fatal` when something that the hub cannot do without is gone for good."""
         if self.broker.pid is not None and not _runs(self.broker.pid):
             raise Fatal(f"the broker's process {self.broker.pid} has ended; its log is below {self.logs.parent}")
-        for child in (self.worker, self.delivery, self.registry):
+        for child in (self.worker, self.delivery, self.registry, self.gateway):
             if child and child.failed:
                 raise Fatal(f"{child.name}: {child.failed}; see {self.logs / child.name}.log")
 
 
 @contextmanager
 def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]:
-    """Start broker, topics, schemas, worker, delivery and registry; stop them in the opposite order.
+    """Start broker, topics, schemas, worker, delivery, registry and gateway; stop them in the opposite order.
 
     What agencies receive is written below `<data dir>/received/<agency>/`.
     """
+    if settings.tls_cert:
+        raise ConfigError(
+            "HUB_TLS_CERT is for doors that run by themselves: on one machine all stays on it, without TLS"
+        )
     kind = settings.broker or Kind.EMBEDDED
     data_dir = settings.data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -86,20 +93,25 @@ def _processes(
     registry = _registry(settings, connection, data_dir)
     received = data_dir / "received"
     worker, delivery = _children(settings, connection, data_dir, received, ports)
+    gateway = _gateway(settings, connection, data_dir)
+    token = trial_token(settings, catalogue)
     try:
         say("worker: starting")
         worker.start()
         delivery.start()
+        gateway.start()
         if registry:
             registry.start()
             registry.wait_ready(READY_SECONDS)
-        worker.wait_ready(READY_SECONDS)
-        delivery.wait_ready(READY_SECONDS)
-        announce(data_dir, connection, {"worker": ports[0], "delivery": ports[1]})
-        yield Hub(broker, connection, catalogue, worker, delivery, registry, received, data_dir / "logs")
+        for child in (worker, delivery, gateway):
+            child.wait_ready(READY_SECONDS)
+        announce(data_dir, connection, {"worker": ports[0], "delivery": ports[1], "gateway": gateway.port})
+        logs = data_dir / "logs"
+        yield Hub(broker, connection, catalogue, worker, delivery, registry, gateway, token, received, logs)
     finally:
         withdraw(data_dir)
         say("stopping")
+        gateway.stop()
         if registry:
             registry.stop()
         delivery.stop()
@@ -123,6 +135,13 @@ def _registry(settings: Settings, connection: Connection, data_dir: Path) -> Chi
     port = _preferred(settings.registry_port)
     command = ["registry", "--host", LOOPBACK, "--port", str(port), "--access", "open"]
     return Child("registry", command, _environment(settings, connection, data_dir), data_dir / "logs", port)
+
+
+def _gateway(settings: Settings, connection: Connection, data_dir: Path) -> Child:
+    """On this machine alone; another port where that of the settings is taken."""
+    port = _preferred(settings.gateway_port)
+    command = ["gateway", "--host", LOOPBACK, "--port", str(port)]
+    return Child("gateway", command, _environment(settings, connection, data_dir), data_dir / "logs", port)
 
 
 def _preferred(port: int) -> int:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hub.errors import Code
 from hub.event import Denial, Outcome, Output, Record, Rejection, Result, Tally, coordinates
-from hub.pipeline.attributes import CARRIED
 from hub.pipeline.authorise import authorise
 from hub.pipeline.decode import decode
+from hub.pipeline.headers import CarriedHeaders
 from hub.pipeline.identify import Pseudonyms
 from hub.pipeline.inbound import Inbound
 from hub.pipeline.measure import measure
@@ -86,9 +86,9 @@ class Gate:
         of = reader.type
         subject = fields[of.key_field].encode()
         key = self._person_id(subject) if of.key_kind == "person" else subject
-        headers = [pair for pair in inbound.headers if pair[0] in CARRIED]
-        headers.append(("hub_origin", coordinates(record).encode()))
-        headers.append(("hub_accepted", b"%d" % record.timestamp))
+        named = dict(inbound.headers)
+        carried = CarriedHeaders(named["ce_source"], named["ce_type"])
+        headers = carried(named, coordinates(record).encode(), b"%d" % record.timestamp)
         return Output(self._rules.stream_topics[of.name], None, key, inbound.value, headers)
 
     def _refuse(self, result: Result, inbound: Inbound, rejection: Rejection) -> None:

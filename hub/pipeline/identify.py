@@ -44,7 +44,21 @@ def identity(source: bytes, event_id: bytes, subject: bytes) -> bytes:
     return blake2b(b"%b\n%b\n%b" % (source, event_id, subject), digest_size=PSEUDONYM_BYTES).digest()
 
 
+class Contents:
+    """16 bytes that stand for what an event of a type says."""
+
+    def __init__(self, type_name: str) -> None:
+        self._begin = type_name.encode()
+
+    def __call__(self, time_ms: int, sequence: int | None, body: bytes) -> bytes:
+        """`body` is its canonical Avro encoding."""
+        if sequence is None:
+            said = b"%b\n%d\nNone\n%b" % (self._begin, time_ms, body)
+        else:
+            said = b"%b\n%d\n%d\n%b" % (self._begin, time_ms, sequence, body)
+        return blake2b(said, digest_size=PSEUDONYM_BYTES).digest()
+
+
 def content(type_name: str, time_ms: int, sequence: int | None, body: bytes) -> bytes:
-    """16 bytes that stand for what an event says; `body` is its canonical Avro encoding."""
-    said = f"{type_name}\n{time_ms}\n{sequence}\n".encode() + body
-    return blake2b(said, digest_size=PSEUDONYM_BYTES).digest()
+    """The same for a single event."""
+    return Contents(type_name)(time_ms, sequence, body)

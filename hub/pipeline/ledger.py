@@ -7,22 +7,28 @@ The state it is given never changes under its hands: what a batch makes of it co
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
-from hub.avro.packer import data, number
+from hub.avro.packer import number
+from hub.catalogue import Catalogue
 from hub.errors import Code, Fatal
-from hub.event import CONTENT_TYPE, Headers, Outcome, Record, Rejection, Result, Row, Tally
+from hub.event import SOURCE_PREFIX, Outcome, Record, Rejection, Result, Row, Tally
 from hub.pipeline import person
-from hub.pipeline.attributes import OPTIONAL, Attributes, Said, read_attributes, said
-from hub.pipeline.facts import Facts, Stored, fact_reader, kept
+from hub.pipeline.attributes import Attributes, read_attributes, trusted_time
+from hub.pipeline.facts import Facts, Placed
 from hub.pipeline.fold import is_late
-from hub.pipeline.identify import content, identity, pseudonym
+from hub.pipeline.forms import Forms, Name
+from hub.pipeline.headers import SIZE, OutboundHeaders
+from hub.pipeline.identify import Contents, identity, pseudonym
+from hub.pipeline.packed import NO_HEADERS
 from hub.pipeline.reader import Reader, Reading
 from hub.pipeline.recognise import Recognised, recognise
 from hub.pipeline.refuse import Origin, dead_letter, receipt
+from hub.pipeline.restore import Restoring
 from hub.pipeline.route import Routes
 from hub.pipeline.rulebook import Rulebook
 from hub.pipeline.status import StatusWriter
@@ -33,9 +39,10 @@ CASE = b"case/"
 CONFLICT = Rejection(
     Code.IDENTITY_CONFLICT, "recognise", "expected the content first sent under this id, found other content"
 )
-RAW = ("origin_topic", "id", "event_id", "version", "accepted", "decided")
+RAW = ("id", "event_id", "version", "accepted", "decided")
 """Fields of a receipt that are given as the bytes they are written as."""
 
+HEX_ID = b"\2" + SIZE[32]
 NO_REJECTION = {"step": None, "code": None, "detail": None, "pointer": None}
 NOT_APPLIED = {"version": None, "late": False, "sequence_gap": False}
 
@@ -43,34 +50,24 @@ NOT_APPLIED = {"version": None, "late": False, "sequence_gap": False}
 class Way:
     """All that is known beforehand of one agency's events of one type, written with one schema."""
 
-    def __init__(self, rules: Rulebook, reader: Reader, agency: str, channel: int) -> None:
+    def __init__(self, rules: Rulebook, forms: Forms, reader: Reader, agency: str, channel: int) -> None:
         of, receipts = reader.type, rules.codecs.receipt
-        self.of, self.reader, self.agency, self.channel = of, reader, agency, channel
+        self.of, self.read, self.agency, self.channel = of, reader.read, agency, channel
         self.personal = of.key_kind == "person"
         self.routes: Routes = rules.routes[of.name]
-        self.facts = Facts(rules.codecs.fact, of, agency, reader.wants)
-        self.receipts, self.topic = f"receipts.{agency}", data(f"in.{agency}".encode())
-        self.applied = receipts.partial({"type": of.name, "verdict": Outcome.APPLIED} | NO_REJECTION, RAW)
-        duplicate = {"type": of.name, "verdict": Outcome.DUPLICATE} | NO_REJECTION | NOT_APPLIED
-        self.duplicate = receipts.partial(duplicate, RAW)
+        self.fields = reader.fields
+        self.facts = Facts(rules.codecs.fact, forms, of, agency, reader.wants)
+        self.content = Contents(of.name)
+        self.headers = OutboundHeaders((SOURCE_PREFIX + agency).encode(), of.name.encode())
+        self.receipts = f"receipts.{agency}"
+        topic = {"origin_topic": f"in.{agency}", "type": of.name} | NO_REJECTION
+        self.applied = receipts.partial(topic | {"verdict": Outcome.APPLIED}, RAW)
+        self.duplicate = receipts.partial(topic | {"verdict": Outcome.DUPLICATE} | NOT_APPLIED, RAW)
 
 
-class Arrived(NamedTuple):
-    """One record that passed the gate, as the ledger needs it: its headers by name, its key, `event_id` in hex.
-
-    `key` is the person id or case number, `state_key` what the state knows it under; digests have 16 bytes.
-    """
-
-    record: Record
-    way: Way
-    named: Mapping[str, bytes]
-    said: Said
-    reading: Reading
-    key: bytes
-    state_key: bytes
-    identity: bytes
-    content: bytes
-    event_id: bytes
+Arrived = tuple[Record, Way, Mapping[str, bytes], Reading, bytes, bytes, bytes, int, int | None]
+"""One record that passed the gate, as the ledger needs it: the record, its way, its headers by name, what was read,
+the digests of 16 bytes of its identity and content, its event id in hex, its time (ms) and its sequence."""
 
 
 class Ledger:
@@ -83,29 +80,34 @@ class Ledger:
         self._ways: dict[tuple[bytes, bytes], Way] = {}
         known = product(sorted(rules.catalogue.agencies), sorted(rules.catalogue.streams))
         self._channels = {channel: number for number, channel in enumerate(known)}
-        self._read_fact, self._status = fact_reader(rules.codecs.fact), StatusWriter(rules.codecs.status)
+        self._forms = Forms(rules.codecs.fact, self._channel, _forms(rules.catalogue))
+        self._status = StatusWriter(rules.codecs.status)
 
     def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result:
         """One batch of records of `events.*` under the state before it → what to write, and the changes."""
         result = Result()
         changes, now = result.changes, number(self._clock())
-        applied, duplicate = Counter[Way](), Counter[Way]()
+        applied, duplicate = defaultdict[Way, int](int), defaultdict[Way, int](int)
+        left = defaultdict[tuple[str, str], int](int)
         for record in records:
-            event = self._read(record)
-            key = event.state_key
-            entry = changes.get(key) or state.get(key, person.EMPTY)
-            recognised = recognise(entry, event.identity, event.content)
+            arrived = self._read(record)
+            way, who, what = arrived[1], arrived[4], arrived[5]
+            key = record.key or b""
+            state_key = key if way.personal else CASE + key
+            entry = changes.get(state_key) or state.get(state_key, person.EMPTY)
+            recognised = recognise(entry, who, what)
             if recognised is Recognised.NEW:
-                changes[key] = self._apply(entry, event, now, result)
-                applied[event.way] += 1
+                changes[state_key] = self._apply(entry, key, state_key, arrived, now, result.outputs, left)
+                applied[way] += 1
             elif recognised is Recognised.DUPLICATE:
-                self._receipt(event, event.way.duplicate, now, result)
-                duplicate[event.way] += 1
+                result.outputs.append(self._receipt(arrived, way.duplicate, now))
+                duplicate[way] += 1
             else:
                 self._reject(record, read_attributes(record.headers), CONFLICT, result)
         for counted, outcome in ((applied, Outcome.APPLIED), (duplicate, Outcome.DUPLICATE)):
             for way, count in counted.items():
                 result.tally[Tally(way.agency, way.of.stream, outcome)] += count
+        result.left.update(left)
         return result
 
     def refuse(self, record: Record, rejection: Rejection) -> Result:
@@ -114,74 +116,85 @@ class Ledger:
         self._reject(record, read_attributes(record.headers), rejection, result)
         return result
 
-    def restore(self, value: bytes, entries: MutableMapping[bytes, bytes]) -> None:
-        """Take one record of `state.ledger` back into the state."""
-        key, identity, content, source, stream, sequence, fact = kept(value)
-        channel = self._channel(source.decode(), stream.decode())
-        before = entries.get(key, person.EMPTY)
-        entries[key] = person.remember(before, identity, content, channel, sequence, fact).entry
+    def restore(self) -> Restoring:
+        """An empty state, to be restored from records of `state.ledger`."""
+        return Restoring(self._forms.kept)
 
     def _channel(self, source: str, stream: str) -> int:
         """A number for a source and stream; those that are no longer in the catalogue come behind the others."""
         return self._channels.setdefault((source, stream), len(self._channels))
 
     def _read(self, record: Record) -> Arrived:
-        named, value, key = dict(record.headers), record.value or b"", record.key or b""
+        named, value = dict(record.headers), record.value or b""
         try:
             source, id = named["ce_source"], named["ce_id"]
             way = self._ways.get((value[:5], source)) or self._way(value, named)
-            about = said(named)
+            time, sequence = trusted_time(named["ce_time"]), named.get("ce_sequence")
+            numbered = None if sequence is None else int(sequence)
         except (KeyError, ValueError) as error:
             raise Fatal(f"{record.topic} holds a record that the gate did not write") from error
-        reading = way.reader.read(value)
-        who = identity(source, id, key)
-        what = content(way.of.name, about.time, about.sequence, reading[3])
-        state_key = key if way.personal else CASE + key
-        return Arrived(record, way, named, about, reading, key, state_key, who, what, who.hex().encode())
+        reading = way.read(value)
+        who = identity(source, id, record.key or b"")
+        what = way.content(time, numbered, reading[3])
+        return record, way, named, reading, who, what, who.hex().encode(), time, numbered
 
     def _way(self, value: bytes, named: Mapping[str, bytes]) -> Way:
         reader = self._rules.ledger_readers[int.from_bytes(value[1:5], "big")]
         agency = self._rules.agency_of_topic[named["hub_origin"].decode().split("/")[0]]
         channel = self._channel(agency, reader.type.stream)
-        way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, reader, agency, channel)
+        way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, self._forms, reader, agency, channel)
         return way
 
-    def _apply(self, entry: bytes, event: Arrived, now: bytes, result: Result) -> bytes:
+    def _apply(
+        self,
+        entry: bytes,
+        key: bytes,
+        state_key: bytes,
+        arrived: Arrived,
+        now: bytes,
+        outputs: list[Row],
+        left: dict[tuple[str, str], int],
+    ) -> bytes:
         """The entry after the event; the fact, the status, what goes to receivers and the receipt with it."""
-        record, way, key, sequence = event.record, event.way, event.key, event.said.sequence
-        values, bodies, shown, _ = event.reading
-        digests, outputs, partition = (event.identity, event.content), result.outputs, record.partition
-        stored = way.facts.write(event.state_key, digests, event.said, values, shown)
-        after, version, gap = person.remember(entry, *digests, way.channel, sequence, stored.tail)
-        outputs.append(("state.ledger", partition, b"%b/%b" % (key, event.event_id), stored.value, ()))
-        late = way.personal and self._update(entry, event, version, stored, outputs)
-        headers = outbound_headers(event.named, event.event_id, version, late)
-        receivers = way.routes.always or way.routes.entitled(way.reader.fields(event.reading))
+        record, way, named, reading, who, what, event_id, time, sequence = arrived
+        values, bodies, shown, _ = reading
+        partition = record.partition
+        value, compact, placed = way.facts.write(state_key, who, what, named["ce_id"], time, sequence, values, shown)
+        after, version, gap = person.remember(entry, who, what, way.channel, sequence, compact)
+        outputs.append(("state.ledger", partition, b"%b/%b" % (key, event_id), value, NO_HEADERS))
+        late = False
+        if way.personal:
+            late, status = self._fold(entry, key, version, way.facts, compact, placed)
+            outputs.append(("status.person", partition, key, status, NO_HEADERS))
+        headers = way.headers(named, event_id, version, late=late)
+        receivers = way.routes.always or way.routes.entitled(way.fields(reading))
         for _agency, topic, secret, _when, body, grant in receivers:
             outputs.append((topic, partition, pseudonym(key, secret), bodies[body], headers))
-            result.left[grant] += 1
-        self._receipt(event, way.applied, now, result, (b"\2" + number(version), late, gap))
+            left[grant] += 1
+        outputs.append(self._receipt(arrived, way.applied, now, b"\2" + number(version), late, gap))
         return after
 
-    def _update(self, before: bytes, event: Arrived, version: int, stored: Stored, outputs: list[Row]) -> bool:
-        """Write the person's status anew; says whether the event came late."""
-        late, facts = False, [] if before is person.EMPTY else [*map(self._read_fact, person.facts_of(before))]
-        if stored.fact is not None:
-            late = bool(facts) and is_late(facts, stored.fact)
-            facts.append(stored.fact)
-        value = self._status.write(event.key, version, facts)
-        outputs.append(("status.person", event.record.partition, event.key, value, ()))
-        return late
+    def _fold(
+        self, before: bytes, key: bytes, version: int, written: Facts, compact: bytes | None, placed: Placed | None
+    ) -> tuple[bool, bytes]:
+        """Whether the event came late, and the person's status with it."""
+        if before is person.EMPTY and placed is not None and written.begins(placed):  # most persons
+            return False, self._status.one(key, version, written.kind, written.source, placed)
+        facts = [*map(self._forms.read, person.facts_of(before))]
+        if compact is None:
+            return False, self._status.write(key, version, facts)
+        fact = self._forms.read(compact)
+        late = is_late(facts, fact)
+        return late, self._status.write(key, version, [*facts, fact])
 
-    def _receipt(
-        self, event: Arrived, pack: Callable[..., bytes], now: bytes, result: Result, made: tuple[Any, ...] = ()
-    ) -> None:
+    def _receipt(self, arrived: Arrived, pack: Callable[..., bytes], now: bytes, *made: Any) -> Row:
         """The verdict on one record, keyed by its coordinates; `made` are version, late and gap of an applied one."""
-        origin, accepted = event.named["hub_origin"], event.named["hub_accepted"]
+        record, way, named, event_id = arrived[0], arrived[1], arrived[2], arrived[6]
+        origin, id = named["hub_origin"], named["ce_id"]
         _, partition, offset = origin.split(b"/")
-        ids = (b"\2" + data(event.said.id), b"\2" + data(event.event_id))
-        value = pack(event.way.topic, int(partition), int(offset), *ids, *made, number(int(accepted)), now)
-        result.outputs.append((event.way.receipts, event.record.partition, origin, value, ()))
+        ids = (b"\2" + SIZE[len(id)] + id, HEX_ID + event_id)
+        value = pack(int(partition), int(offset), *ids, *made, _number_of(named["hub_accepted"]), now)
+        return way.receipts, record.partition, origin, value, NO_HEADERS
 
     def _reject(self, record: Record, found: Attributes | Rejection, rejection: Rejection, result: Result) -> None:
         """Towards `dlq.*` without a key: the inbound one is copied nowhere, ours is not the sender's."""
@@ -215,20 +228,17 @@ def origin_of(record: Record) -> Origin:
         raise Fatal(f"{record.topic} holds a record without its origin") from error
 
 
-def outbound_headers(named: Mapping[str, bytes], event_id: bytes, version: int, late: bool) -> Headers:
-    """The attributes towards receivers: the hub's own id, the publisher's as `originid`."""
-    headers = [
-        ("ce_specversion", named["ce_specversion"]),
-        ("ce_id", event_id),
-        ("ce_originid", named["ce_id"]),
-        ("ce_source", named["ce_source"]),
-        ("ce_type", named["ce_type"]),
-        ("ce_time", named["ce_time"]),
-        ("ce_statusversion", b"%d" % version),
-        ("content-type", CONTENT_TYPE),
-        ("hub_accepted", named["hub_accepted"]),
-    ]
-    headers += [(name, named[name]) for name in OPTIONAL if name in named]
-    if late:
-        headers.append(("ce_late", b"true"))
-    return headers
+@lru_cache(maxsize=4096)  # a batch has come in within a few milliseconds
+def _number_of(text: bytes) -> bytes:
+    """Digits as the number they are written as."""
+    return number(int(text))
+
+
+def _forms(catalogue: Catalogue) -> Iterator[Name]:
+    """The forms of all facts that the catalogue allows, in an order that is the same in every process."""
+    for agency in sorted(catalogue.agencies):
+        for of in sorted(catalogue.agencies[agency].publishes):
+            stream, rule = catalogue.types[of].stream, catalogue.types[of].status
+            if rule is not None:
+                yield agency, stream, rule.kind, rule.transition
+                yield agency, stream, rule.kind, None

@@ -12,6 +12,7 @@ from hub.avro.records import WIRE_HEADER_BYTES
 from hub.avro.scanner import Refused
 from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX, Record, Row
 from hub.pipeline.attributes import EVENT_ID_BYTES, SEQUENCE_LENGTH, trusted_time
+from hub.pipeline.headers import CarriedHeaders
 from hub.pipeline.identify import Pseudonyms
 from hub.pipeline.reader import Reader
 from hub.pipeline.rulebook import Rulebook
@@ -27,6 +28,7 @@ class Passage:
         self.scan, self.check = reader.scanner.scan, rules.checks[of.name]
         self.source, self.topic = (SOURCE_PREFIX + agency).encode(), rules.stream_topics[of.name]
         self.personal, self.key = of.key_kind == "person", of.key_field
+        self.carried, self.origin = CarriedHeaders(self.source, of.name.encode()), f"in.{agency}/".encode()
 
 
 class Passages:
@@ -58,10 +60,8 @@ class Passages:
             return None
         subject = fields[passage.key].encode()
         key = self._person_id(subject) if passage.personal else subject
-        carried = [pair for pair in headers if pair[0] != "content-type"]
-        carried.append(("hub_origin", b"%b/%d/%d" % (record.topic.encode(), record.partition, record.offset)))
-        carried.append(("hub_accepted", b"%d" % record.timestamp))
-        return passage, (passage.topic, None, key, value, carried)
+        origin = b"%b%d/%d" % (passage.origin, record.partition, record.offset)
+        return passage, (passage.topic, None, key, value, passage.carried(named, origin, b"%d" % record.timestamp))
 
     def _passage(self, topic: str, named: bytes | None, header: bytes) -> Passage | None:
         """A new passage, where the agency may publish the type and the schema is the catalogue's own version of it."""

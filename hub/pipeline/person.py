@@ -2,8 +2,8 @@
 
 An entry is one string of bytes, so that a million of them fit a process and the collector never looks at them:
 
-    u32 events │ u16 channels │ events × (identity 16 │ content 16) │ channels × (u16 channel │ i64 highest) │ facts
-    fact: u32 length │ the tail of its `hub.Fact` (see `hub.pipeline.facts`)
+    u32 events │ u16 channels │ events × (identity 16 │ content 8) │ channels × (u16 channel │ i64 highest) │ facts
+    fact: length, a varint │ the fact, compact (see `hub.pipeline.forms`)
 
 Entries never change; applying an event makes a new one. The same `remember` serves an event that is applied now
 and a fact read back from `state.ledger`, so state rebuilt is state as it was.
@@ -12,11 +12,19 @@ and a fact read back from `state.ledger`, so state rebuilt is state as it was.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 DIGEST = 16
-_HEAD, _MARK, _LENGTH = struct.Struct("<IH"), struct.Struct("<Hq"), struct.Struct("<I")
-EMPTY = _HEAD.pack(0, 0)
+CONTENT = 8
+"""Bytes kept of the digest of what an event says: they tell a repeat from another event under a used id, among the
+few events of one person."""
+
+_ROW = DIGEST + CONTENT
+_HEAD, _MARK = struct.Struct("<IH"), struct.Struct("<Hq")
+_pack_head, _unpack_head = _HEAD.pack, _HEAD.unpack_from
+_pack_mark, _unpack_mark = _MARK.pack, _MARK.unpack_from
+_HEAD_BYTES, _MARK_BYTES = _HEAD.size, _MARK.size
+_LENGTHS = tuple(bytes((length,)) for length in range(128))
+EMPTY = _pack_head(0, 0)
 
 
 def version(entry: bytes) -> int:
@@ -25,59 +33,85 @@ def version(entry: bytes) -> int:
 
 
 def content_of(entry: bytes, identity: bytes) -> bytes | None:
-    """The content digest applied under that identity, or None."""
-    start, end = _HEAD.size, _HEAD.size + 2 * DIGEST * version(entry)
-    at = entry.find(identity, start, end)
+    """The first `CONTENT` bytes of the digest of the content applied under that identity, or None."""
+    end = _HEAD_BYTES + _ROW * version(entry)
+    at = entry.find(identity, _HEAD_BYTES, end)
     while at >= 0:
-        if (at - start) % (2 * DIGEST) == 0:
-            return entry[at + DIGEST : at + 2 * DIGEST]
+        if (at - _HEAD_BYTES) % _ROW == 0:
+            return entry[at + DIGEST : at + _ROW]
         at = entry.find(identity, at + 1, end)
     return None
 
 
 def facts_of(entry: bytes) -> list[bytes]:
-    """The facts in the order in which they were applied, each the tail of a `hub.Fact`."""
-    events, channels = _HEAD.unpack_from(entry)
-    at, end = _HEAD.size + 2 * DIGEST * events + _MARK.size * channels, len(entry)
+    """The facts in the order in which they were applied, compact."""
+    events, channels = _unpack_head(entry)
+    at, end = _HEAD_BYTES + _ROW * events + _MARK_BYTES * channels, len(entry)
     found = []
     while at < end:
-        start = at + _LENGTH.size
-        at = start + _LENGTH.unpack_from(entry, at)[0]
-        found.append(entry[start:at])
+        length = entry[at]
+        at += 1
+        if length > 127:
+            at, length = _longer(entry, at, length)
+        found.append(entry[at : at + length])
+        at += length
     return found
 
 
-class Remembered(NamedTuple):
-    """An entry after one more event, how many events that makes, and whether a sequence number before it is missing."""
-
-    entry: bytes
-    version: int
-    gap: bool
+Remembered = tuple[bytes, int, bool]
+"""An entry after one more event, how many events that makes, and whether a sequence number before it is missing."""
 
 
 def remember(
     entry: bytes, identity: bytes, content: bytes, channel: int, sequence: int | None, fact: bytes | None
 ) -> Remembered:
     """`channel` is a source and stream, numbered by the ledger; `fact` is None where the event touches no status."""
-    events, channels = _HEAD.unpack_from(entry)
-    seen = _HEAD.size + 2 * DIGEST * events
-    end = seen + _MARK.size * channels
+    events, channels = _unpack_head(entry)
+    seen = _HEAD_BYTES + _ROW * events
+    end = seen + _MARK_BYTES * channels
     marks, gap = entry[seen:end], False
     if sequence is not None:
-        marks, gap = _raised(marks, channel, sequence)
-    head = _HEAD.pack(events + 1, len(marks) // _MARK.size)
-    length = b"" if fact is None else _LENGTH.pack(len(fact))
-    after = b"".join((head, entry[_HEAD.size : seen], identity, content, marks, entry[end:], length, fact or b""))
-    return Remembered(after, events + 1, gap)
+        marks, channels, gap = _raised(entry, seen, channels, channel, sequence)
+    events += 1
+    parts = (_pack_head(events, channels), entry[_HEAD_BYTES:seen], identity, content[:CONTENT], marks, entry[end:])
+    if fact is None:
+        return b"".join(parts), events, gap
+    return b"".join((*parts, _length(len(fact)), fact)), events, gap
 
 
-def _raised(marks: bytes, channel: int, sequence: int) -> tuple[bytes, bool]:
-    """The marks with this number, and whether it leaves numbers out after the highest one of its channel."""
-    if not marks:
-        return _MARK.pack(channel, sequence), False
-    known = dict(_MARK.iter_unpack(marks))
-    before = known.get(channel, sequence)
-    known[channel] = max(before, sequence)
-    if len(known) == 1:
-        return _MARK.pack(channel, known[channel]), sequence > before + 1
-    return b"".join([_MARK.pack(*row) for row in known.items()]), sequence > before + 1
+def _raised(entry: bytes, at: int, channels: int, channel: int, sequence: int) -> tuple[bytes, int, bool]:
+    """The marks of an entry, which stand at `at`, with this number; how many; whether it leaves numbers out."""
+    if channels == 0:
+        return _pack_mark(channel, sequence), 1, False
+    if channels == 1:
+        known, highest = _unpack_mark(entry, at)
+        if known == channel:  # most persons
+            return _pack_mark(channel, max(highest, sequence)), 1, sequence > highest + 1
+    marks = dict(_MARK.iter_unpack(entry[at : at + _MARK_BYTES * channels]))
+    before = marks.get(channel, sequence)
+    marks[channel] = max(before, sequence)
+    return b"".join([_pack_mark(*row) for row in marks.items()]), len(marks), sequence > before + 1
+
+
+def _length(length: int) -> bytes:
+    if length < 128:
+        return _LENGTHS[length]
+    written = bytearray()
+    while length > 127:
+        written.append(length & 127 | 128)
+        length >>= 7
+    written.append(length)
+    return bytes(written)
+
+
+def _longer(entry: bytes, at: int, length: int) -> tuple[int, int]:
+    """Where a length of several bytes ends, and it; `length` is its first byte, just before `at`."""
+    length &= 127
+    shift = 7
+    while True:
+        byte = entry[at]
+        at += 1
+        length |= (byte & 127) << shift
+        if byte < 128:
+            return at, length
+        shift += 7

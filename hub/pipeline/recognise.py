@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hub.pipeline.person import content_of
+from hub.pipeline.person import CONTENT, content_of
 
 
 class Recognised(Enum):
@@ -18,4 +18,4 @@ def recognise(entry: bytes, identity: bytes, content: bytes) -> Recognised:
     before = content_of(entry, identity)
     if before is None:
         return Recognised.NEW
-    return Recognised.DUPLICATE if before == content else Recognised.CONFLICT
+    return Recognised.DUPLICATE if before == content[:CONTENT] else Recognised.CONFLICT

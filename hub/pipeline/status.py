@@ -7,7 +7,9 @@ from functools import cache
 
 from hub.avro.packer import array, data
 from hub.avro.records import RecordCodec
+from hub.pipeline.facts import Placed
 from hub.pipeline.fold import Fact, Interval, fold
+from hub.pipeline.headers import SIZE
 
 
 class StatusWriter:
@@ -20,14 +22,14 @@ class StatusWriter:
         self._facet = cache(lambda kind, slot: self._status(kind, slot, b""))
         self._source = cache(lambda source: data(source.encode()))
 
+    def one(self, key: bytes, version: int, kind: str, source: bytes, placed: Placed) -> bytes:
+        """The status that one fact alone makes, as `write` writes it; `source` is given as it is written."""
+        slot, effective, until, shown = placed
+        between = self._interval(effective, until, source, shown)
+        return self._person(SIZE[len(key)] + key, version, b"\2%b\2%b\0\0" % (self._facet(kind, slot), between))
+
     def write(self, key: bytes, version: int, facts: Sequence[Fact]) -> bytes:
         """`key` is the person id; `version` the number of events applied."""
-        if len(facts) == 1:
-            fact = facts[0]
-            if fact.transition == "set" and (fact.until is None or fact.effective < fact.until):  # most persons
-                between = self._interval(fact.effective, fact.until, self._source(fact.source), fact.attributes)
-                of = b"%b\2%b\0" % (self._facet(fact.kind, fact.slot), between)
-                return self._person(data(key), version, b"\2%b\0" % of)
         folded = fold(facts)
         facets = sorted(folded, key=_order) if len(folded) > 1 else folded
         standing = [(kind, slot, folded[kind, slot]) for kind, slot in facets if folded[kind, slot]]

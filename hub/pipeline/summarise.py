@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from hub.avro.records import RecordCodec
 from hub.event import Output, Result
 from hub.pipeline.rulebook import Codecs, Rulebook
 
 NOTHING = bytes(32)
+
+
+class Packs(Protocol):
+    """What an entry is packed with (`Codecs`)."""
+
+    @property
+    def audit(self) -> RecordCodec: ...
 
 
 class Chain(NamedTuple):
@@ -23,7 +31,7 @@ class Chain(NamedTuple):
     number: int = 0
     hash: bytes = NOTHING
 
-    def add(self, codecs: Codecs, entry: dict[str, Any]) -> tuple[bytes, Chain]:
+    def add(self, codecs: Packs, entry: dict[str, Any]) -> tuple[bytes, Chain]:
         """The wire bytes of the next entry, and the chain that ends in it."""
         plain = {**entry, "writer": self.writer, "number": self.number + 1, "previous": self.hash}
         digest = sha256(codecs.audit.pack({**plain, "hash": NOTHING})).digest()

@@ -1,54 +1,31 @@
-"""Who asks, by the token that comes with the request: as a bearer, or as the password of its agency (Basic).
+"""Who asks the registry: as the doorkeeper of all doors knows it, in the registry's own words.
 
-Confluent's clients in every language know Basic (`basic.auth.user.info=<agency>:<token>`).
+A token comes as a bearer, or as the password of its agency (Basic): Confluent's clients in every language know that
+(`basic.auth.user.info=<agency>:<token>`). A client certificate does as well.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from hub.registry.refusals import unauthenticated
+from hub.access import Caller, Denied, Doorkeeper, Unauthenticated
+from hub.registry import refusals
 from hub.registry.rights import Authenticate
 
-AgencyOf = Callable[[str], str | None]
-"""Token → agency; None for one that is not valid."""
 
+def by_doorkeeper(keeper: Doorkeeper, told: Callable[[Denied], None]) -> Authenticate:
+    """Raises `Refused` (401, 403) for a proof that is wrong; nobody, where there is none. The keeper tells the audit
+    of it, and `told` is told for the metrics."""
 
-@dataclass(frozen=True, slots=True)
-class Proved:
-    agency: str
-
-
-def by_token(agency_of: AgencyOf) -> Authenticate:
-    """Raises `Refused` (401) for a proof that is wrong; nobody, where there is none."""
-
-    def authenticate(request: Request) -> Proved | None:
-        said = request.headers.getlist("authorization")
-        if not said:
-            return None
-        user, token = _token(said[0]) if len(said) == 1 else (None, "")
-        agency = agency_of(token) if token else None
-        if agency is None or user not in (None, agency):
-            raise unauthenticated()
-        return Proved(agency)
+    def authenticate(request: Request) -> Caller | None:
+        try:
+            return keeper.maybe(request)
+        except Denied as denied:
+            told(denied)
+            if isinstance(denied, Unauthenticated):
+                raise refusals.unauthenticated() from None
+            raise refusals.denied("Read", "Cluster", denied.detail) from None
 
     return authenticate
-
-
-def _token(header: str) -> tuple[str | None, str]:
-    """User, where one is named, and token; an empty token for what cannot be read."""
-    kind, _, proof = header.partition(" ")
-    if kind.lower() == "bearer":
-        return None, proof.strip()
-    if kind.lower() != "basic":
-        return None, ""
-    try:
-        user, _, token = base64.b64decode(proof.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return None, ""
-    return user, token

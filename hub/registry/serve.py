@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections.abc import Callable, Container, Mapping
+from typing import Any
 
 import structlog
 import uvicorn
@@ -10,8 +13,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hub.errors import ConfigError
+from hub.access import Denied as NotLetIn
+from hub.access.doorkeeper import Tells
+from hub.errors import Admission, ConfigError
 from hub.metrics import HTTP_REJECTED, HTTP_REQUESTS, HTTP_SECONDS, Metrics
 from hub.registry.rest import Observe
 from hub.registry.rights import Denied
@@ -20,6 +26,9 @@ from hub.registry.store import Store
 log = structlog.get_logger(__name__)
 DOOR = "registry"
 STOP_SECONDS = 10
+NOBODY = "nobody"
+PROTOCOL = H11Protocol
+"""Bounds what headers may take; nobody asks a registry thousands of times a second."""
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -55,25 +64,42 @@ def observer(metrics: Metrics) -> Observe:
     return observe
 
 
-def denials(metrics: Metrics) -> Denied:
-    """Counts and logs what was denied."""
+def denials(metrics: Metrics, audit: Tells, types: Container[str]) -> Denied:
+    """Counts and logs what was denied, and tells the audit: of a subject only where it is an event type, since a
+    stranger may ask for any."""
 
     def denied(agency: str | None, operation: str, subject: str) -> None:
-        metrics.count(HTTP_REJECTED, agency or "nobody", "denied" if agency else "unauthenticated")
+        code = Admission.REGISTRY_RIGHT_MISSING if agency else Admission.CREDENTIALS_MISSING
+        metrics.count(HTTP_REJECTED, agency or NOBODY, code)
+        what = f" {subject}" if subject in types else ""
+        audit.denied(agency, f"{DOOR}: {operation.lower()}{what}", code)
         log.warning("denied", door=DOOR, agency=agency, operation=operation, subject=subject)
 
     return denied
 
 
-def serve(app: Starlette, bound: socket.socket) -> None:
+def not_let_in(metrics: Metrics) -> Callable[[NotLetIn], None]:
+    """Counts proofs that are wrong; the doorkeeper has told the audit."""
+
+    def told(denied: NotLetIn) -> None:
+        metrics.count(HTTP_REJECTED, denied.agency or NOBODY, denied.code)
+
+    return told
+
+
+def serve(app: Starlette, bound: socket.socket, tls: Mapping[str, Any]) -> None:
     """Until SIGTERM or SIGINT; requests under way are finished."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(
+            number, lambda *_: None
+        )  # uvicorn raises them again at its end: the audit's end is yet to be written
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         lifespan="off",
         server_header=False,
-        http="h11",  # bounds what headers may take; nobody asks a registry thousands of times a second
+        **tls,
         h11_max_incomplete_event_size=32 << 10,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

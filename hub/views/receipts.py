@@ -22,6 +22,8 @@ FILE = "receipts.sqlite"
 PREFIX = "receipts."
 VERDICT, DELIVERY = "hub.Receipt", "hub.DeliveryReceipt"
 PRUNE_ROWS = 50_000
+AT_ONCE = 500
+"""Event ids of one query."""
 
 # `own` and `event` are 64 bits of digests: an index of integers is a third of one of texts. A row found is compared.
 SCHEMA = """
@@ -155,6 +157,19 @@ class Receipts:
                 else:
                     delivered.append(Delivered(at, found[1]))
         return sorted(verdicts, key=lambda v: v.value["accepted"]), sorted(delivered, key=lambda d: d.at)
+
+    def verdicts_on(self, agency: str, event_ids: Sequence[str]) -> dict[str, list[Verdict]]:
+        """The verdicts on events of the agency by the hub's ids, for those of which there are any."""
+        found: dict[str, list[Verdict]] = {}
+        for at in range(0, len(event_ids), AT_ONCE):
+            wanted = event_ids[at : at + AT_ONCE]
+            marks = ",".join("?" * len(wanted))
+            query = f"SELECT value FROM receipts WHERE event IN ({marks}) AND agency = ?"  # noqa: S608 - question marks
+            rows = self.reader.rows(query, [*map(event_key, wanted), agency])
+            for name, value in self._values(rows):
+                if name == VERDICT and value["event_id"] in wanted:
+                    found.setdefault(value["event_id"], []).append(_verdict(value))
+        return found
 
     def page(self, agency: str, since: Cursor | None, limit: int) -> Page:
         """The next receipts after the cursor, oldest first; all partitions in order of time. Raises `Expired`."""

@@ -22,7 +22,7 @@ ROOT = HERE.parents[1]
 PEERS_PYTHON = Path(os.environ.get("BENCH_PEERS", ROOT / ".venv-peers")) / "bin" / "python"
 STREAMS_POM = HERE / "kafka_streams" / "pom.xml"
 STOP_SECONDS = 15.0
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,17 @@ class Started:
         """Stop its one process, start it anew over what is there; seconds until it carries again."""
         assert self.start is not None
         _stop(self.processes)
-        began = time.monotonic()
         self.processes[:] = [self.start()]
+        return self.until_ready()
+
+    def until_ready(self) -> float:
+        """Seconds from now until its first process carries. Raises `ValueError` where it does not."""
+        began = time.monotonic()
         while self.alive() and time.monotonic() - began < READY_SECONDS:
             if _answers(self.ready):
                 return time.monotonic() - began
             time.sleep(0.1)
-        raise ValueError(f"it was not ready again: {self.tail()}")
+        raise ValueError(f"it was not ready: {self.tail()}")
 
     def tail(self) -> str:
         return " | ".join(self.log.read_text(errors="replace").splitlines()[-4:])[-600:]
@@ -90,10 +94,19 @@ class Started:
 
 @contextmanager
 def started(
-    side: Side, room: Room, run: str, inbound: str = "in.src", workers: int = 1, schemas: Path | None = None
+    side: Side,
+    room: Room,
+    run: str,
+    inbound: str = "in.src",
+    workers: int = 1,
+    schemas: Path | None = None,
+    fresh: bool = True,
 ) -> Iterator[Started]:
-    """The side over topics of its own, from the first record of `inbound` on; stopped at the end."""
-    made = _hub(room, run, workers, schemas) if side.program == "hub" else _peer(side, room, run, inbound)
+    """The side over topics of its own, from the first record of `inbound` on; stopped at the end.
+
+    Not `fresh`: the hub goes on with the topics that are there.
+    """
+    made = _hub(room, run, workers, schemas, fresh) if side.program == "hub" else _peer(side, room, run, inbound)
     try:
         yield made
     finally:
@@ -102,9 +115,10 @@ def started(
             room.delete(topic for topic in room.topics() if topic.startswith(f"peer-{run}"))
 
 
-def _hub(room: Room, run: str, workers: int, schemas: Path | None) -> Started:
+def _hub(room: Room, run: str, workers: int, schemas: Path | None, fresh: bool) -> Started:
     told = schemas or HERE / "schemas"
-    room.prepare_hub(told)
+    if fresh:
+        room.prepare_hub(told)
     environment = {
         "HUB_NAME": f"bench-{run}",
         "HUB_BOOTSTRAP_SERVERS": room.bootstrap,

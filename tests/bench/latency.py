@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contenders import Side, Started, started
-from bench.events import number_of
+from bench.events import PERSONS, number_of
 from bench.room import PARTITIONS, QUIET, Room
 from confluent_kafka import Consumer, TopicPartition
 
@@ -61,13 +61,20 @@ def measure_latency(room: Room, side: Side, rate: float, seconds: float, say: Sa
 
 
 def open_loop(
-    room: Room, running: Started, inbound: str, agency: str, rate: float, seconds: float, first: int
+    room: Room,
+    running: Started,
+    inbound: str,
+    agency: str,
+    rate: float,
+    seconds: float,
+    first: int,
+    persons: int = PERSONS,
 ) -> Latency:
     """One open loop through a side that runs; waits for its first event to come through beforehand."""
     reader = _reader(room, running.topics[3])
     _wake(room, running, reader, inbound, agency, first - 1)
     count, start = int(rate * seconds), time.time() + LEAD_SECONDS + rate * seconds / 100_000
-    words = [room.bootstrap, inbound, agency, room.schema_id(), rate, first, count, start]
+    words = [room.bootstrap, inbound, agency, room.schema_id(), rate, first, count, start, persons]
     generator = subprocess.Popen([sys.executable, str(GENERATOR), *map(str, words)], stdout=subprocess.PIPE, text=True)
     waits = _read(reader, running, rate, first, count, start)
     late = float(generator.communicate(timeout=30)[0] or "inf")
@@ -94,13 +101,16 @@ def _reader(room: Room, topic: str) -> Consumer:
         | {"bootstrap.servers": room.bootstrap, "group.id": "latency", "isolation.level": "read_committed"}
         | {"enable.auto.commit": False, "fetch.wait.max.ms": 10, "auto.offset.reset": "earliest"}
     )
-    reader.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+    places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    for place in places:  # behind what is there already: a soak comes here many times
+        place.offset = reader.get_watermark_offsets(place, timeout=20)[1]
+    reader.assign(places)
     return reader
 
 
 def _wake(room: Room, running: Started, reader: Consumer, inbound: str, agency: str, number: int) -> None:
     """Send one event and wait for it: what runs then is up."""
-    words = [room.bootstrap, inbound, agency, room.schema_id(), 1000, number, 1, time.time()]
+    words = [room.bootstrap, inbound, agency, room.schema_id(), 1000, number, 1, time.time(), PERSONS]
     subprocess.run([sys.executable, str(GENERATOR), *map(str, words)], check=True, capture_output=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and running.alive():

@@ -1,6 +1,7 @@
 """Open-loop load: event `n` is due at `start + n / rate`, whatever became of those before it.
 
-A program of its own: `open_loop.py BOOTSTRAP TOPIC AGENCY SCHEMA_ID RATE FIRST COUNT START`, prints how late it ended.
+A program of its own: `open_loop.py BOOTSTRAP TOPIC AGENCY SCHEMA_ID RATE FIRST COUNT START PERSONS`; prints how late it
+ended.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.events import PERSONS, events
+from bench.events import events
 from confluent_kafka import Producer
 
 TICK_SECONDS = 0.002
@@ -21,7 +22,7 @@ def main() -> None:
     bootstrap, topic, agency, *numbers = sys.argv[1:]
     schema_id, rate, first, count = int(numbers[0]), float(numbers[1]), int(numbers[2]), int(numbers[3])
     start = float(numbers[4])
-    ready = list(_once(first, count, schema_id, agency))
+    ready = list(_once(first, count, schema_id, agency, int(numbers[5])))
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 1})
     producer.list_topics(topic, timeout=10)
     sent = 0
@@ -37,10 +38,10 @@ def main() -> None:
     print(f"{late:.4f}")
 
 
-def _once(first: int, count: int, schema_id: int, agency: str):
+def _once(first: int, count: int, schema_id: int, agency: str, persons: int):
     """Events without the resent ones: a repeat has no latency."""
     seen = first - 1
-    for event in events(count, schema_id, PERSONS, first, agency):
+    for event in events(count, schema_id, persons, first, agency):
         number = int(dict(event.headers)["ce_id"][:8])
         if number > seen:
             seen = number

@@ -125,6 +125,7 @@ def _options() -> argparse.Namespace:
     options.events = options.events or (120_000 if options.quick else 400_000)
     options.seconds = 6.0 if options.quick else 40.0  # for a side that would not reach its events
     options.latency = 5.0 if options.quick else 20.0
+    options.rounds = 3 if options.quick else 5  # of the CPU with few and with many persons
     options.many = 100_000 if options.quick else 1_000_000
     return options
 

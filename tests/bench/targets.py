@@ -64,8 +64,10 @@ def _scaling(scaling: Mapping[str, Any]) -> list[Target]:
     fairness = scaling.get("fairness", {})
     return [
         Target("CPU an event, many : few persons", 1.2, False, persons.get("cpu_ratio")),
-        Target("bytes a person with 3 events", 800 + 3 * 120, False, persons.get("bytes_per_person")),
+        Target("bytes a person", 800, False, persons.get("bytes_per_person")),
+        Target("bytes an event remembered", 120, False, persons.get("bytes_per_event")),
         Target("seconds to rebuild the state", 30, False, persons.get("rebuild_seconds")),
+        Target("ms the event loop waited for the rebuild at the most", 100, False, persons.get("longest_turn_ms")),
         Target("CPU a delivered event, 31 : 2 agencies", 1.2, False, agencies.get("cpu_ratio")),
         Target("p99 live, with : without a backfill of 76 000", 1.5, False, fairness.get("ratio")),
     ]

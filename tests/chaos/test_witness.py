@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
+import pytest
+from brokers import require_apache
 from chaos import catalogue, selftest
 from chaos.scenarios import kill_workers
-from chaos.subject import Worker
-from chaos.theatre import Load, Theatre
+from chaos.subject import Broker, Worker
+from chaos.theatre import Load, Report, Theatre
 
-from hub.kafka.connection import Connection
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """One of its own: the witness judges all that the topics of a hub hold."""
+    require_apache()
+    broker = Broker("apache", tmp_path)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
 
 
 def test_the_judge_tells_every_wrong_history_from_a_right_one() -> None:
     assert not selftest.run(catalogue.read())
 
 
-def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(apache: Connection, tmp_path: Path) -> None:
-    broker = SimpleNamespace(kind="apache", bootstrap=apache.bootstrap)
-    Worker("topics", apache.bootstrap, tmp_path).apply_topics()
+def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(broker: Broker, tmp_path: Path) -> None:
+    Worker("topics", broker.bootstrap, tmp_path).apply_topics()
     theatre = Theatre(broker, catalogue.read(), tmp_path)
 
-    report = theatre.play("kill-worker", kill_workers(times=1, every=3), Load(seed=1, run="01", rate=100, seconds=20))
+    report = play(theatre, "01")
+    if report.clean and void(report):  # the kill came between two batches: it proves nothing, and is played again
+        report = play(theatre, "02")
 
     assert report.clean, (report.verdicts, report.examples)
-    assert not [reason for reason in report.vacuous if "schedule" not in reason]
+    assert not void(report)
+
+
+def play(theatre: Theatre, run: str) -> Report:
+    load = Load(seed=1, run=run, rate=100, seconds=20)
+    return theatre.play(f"kill-worker-{run}", kill_workers(times=1, every=3), load)
+
+
+def void(report: Report) -> list[str]:
+    """Why it proves nothing; a generator that fell behind still proves what it proves."""
+    return [reason for reason in report.vacuous if "schedule" not in reason]

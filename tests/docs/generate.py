@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from hub import metrics
 from hub.admin.topics import wanted
 from hub.catalogue import Agency, Catalogue, Entitlement, EventType, load
-from hub.errors import Code
+from hub.errors import Admission, Code
 from hub.handbook.pages import documents
 from hub.settings import Settings
 from hub.texts import explain
@@ -50,7 +50,8 @@ def runbook() -> str:
     operations = yaml.safe_load((HERE / "operations.yaml").read_text(encoding="utf-8"))
     sources = NOTE.format("hub/errors.py, hub/texts.yaml and tests/docs")
     codes = "\n".join(_code(code, operations[code.value]) for code in Code)
-    return sources + prose.replace("<!-- codes -->\n", codes)
+    doors = "\n".join(_door(code, operations[code.value]) for code in Admission)
+    return sources + prose.replace("<!-- codes -->\n", codes).replace("<!-- doors -->\n", doors)
 
 
 def _code(code: Code, operations: Mapping[str, str]) -> str:
@@ -60,6 +61,16 @@ def _code(code: Code, operations: Mapping[str, str]) -> str:
         f"- **Sender:** {en.what} {en.fix}\n"
         f"- **Göndərən:** {az.what} {az.fix}\n"
         f"- **Found by:** {operations['step']}. `hub dlq list --code {code}`\n"
+        f"- **Operations:** {operations['ops']}\n"
+    )
+
+
+def _door(code: Admission, operations: Mapping[str, str]) -> str:
+    en, az = explain(code, "en"), explain(code, "az")
+    return (
+        f"### {code}\n\n"
+        f"- **Caller:** {en.what} {en.fix}\n"
+        f"- **Müraciət edən:** {az.what} {az.fix}\n"
         f"- **Operations:** {operations['ops']}\n"
     )
 
@@ -95,7 +106,10 @@ def _exposed(metric: metrics.Meaning) -> str:
 
 
 def _settings() -> str:
-    rows = ((f"`HUB_{name.upper()}`", _default(of.default), of.description or "") for name, of in _fields())
+    rows = (
+        (f"`HUB_{name.upper()}`", _default(of.get_default(call_default_factory=True)), of.description or "")
+        for name, of in _fields()
+    )
     told = "Environment variables, or the lower-case names in a TOML or YAML file that `HUB_CONFIG` names.\n\n"
     return "## Settings\n\n" + told + _table(("variable", "default", "what"), rows)
 
@@ -105,7 +119,7 @@ def _fields() -> Iterable[tuple[str, Any]]:
 
 
 def _default(value: object) -> str:
-    return "" if value is None or isinstance(value, SecretStr) else f"`{value}`"
+    return "" if value in (None, [], {}) or isinstance(value, SecretStr) else f"`{value}`"
 
 
 def _topics(catalogue: Catalogue) -> str:

@@ -298,18 +298,32 @@ def test_a_subject_may_hold_anything_printable(registry: Registry, name: Name) -
     assert subject in registry.get(f"/schemas/ids/{id}/subjects")
 
 
-@pytest.fixture
-def fresh(broker: Connection) -> Iterator[Connection]:
-    """Each broker with an empty `_schemas`, which other tests remove as well."""
+@contextlib.contextmanager
+def emptied(broker: Connection) -> Iterator[Connection]:
+    """With an empty `_schemas`, which other tests remove as well."""
     remove_topic(broker)
     make_topic(broker)
     yield broker
     remove_topic(broker)
 
 
-def test_registries_at_once_give_no_id_twice_and_see_one_another(fresh: Connection, name: Name) -> None:
+@pytest.fixture
+def fresh(broker: Connection) -> Iterator[Connection]:
+    with emptied(broker) as found:
+        yield found
+
+
+@pytest.fixture
+def contested(apache: Connection) -> Iterator[Connection]:
+    """Where registries cut one another's transactions off. The embedded broker then hides what is committed next:
+    `test_a_reader_that_begins_behind_an_aborted_transaction`."""
+    with emptied(apache) as found:
+        yield found
+
+
+def test_registries_at_once_give_no_id_twice_and_see_one_another(contested: Connection, name: Name) -> None:
     ids: dict[str, int] = {}
-    with serving(fresh) as one, serving(fresh) as two:
+    with serving(contested) as one, serving(contested) as two:
         both = (Registry(one), Registry(two))
 
         def run(at: Registry, subject: str) -> None:
@@ -327,9 +341,9 @@ def test_registries_at_once_give_no_id_twice_and_see_one_another(fresh: Connecti
             assert [at.get(f"/subjects/{subject}/versions/1")["id"] for at in both] == [id, id]
 
 
-def test_the_same_schema_at_once_at_two_registries_has_one_id(fresh: Connection, name: Name) -> None:
+def test_the_same_schema_at_once_at_two_registries_has_one_id(contested: Connection, name: Name) -> None:
     found: list[int] = []
-    with serving(fresh) as one, serving(fresh) as two:
+    with serving(contested) as one, serving(contested) as two:
         schema, subject = unlike(A, name("same")), name("same")
         threads = [
             threading.Thread(target=lambda at: found.append(at.register(subject, schema)), args=(Registry(url),))
@@ -367,14 +381,14 @@ def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broke
 def test_without_its_broker_it_answers_what_it_knows_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)
-    monkeypatch.setattr("hub.registry.store.ASK_MS", 300)
     with contextlib.ExitStack() as running:
         broker = contextlib.ExitStack()
         connection = broker.enter_context(open_broker("embedded", tmp_path))
         make_topic(connection)
         registry = Registry(running.enter_context(serving(connection)))
         id = registry.register("known", '"int"')
+        monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)
+        monkeypatch.setattr("hub.registry.store.ASK_MS", 300)
         broker.close()
         assert registry.get(f"/schemas/ids/{id}") == {"schema": '"int"'}
         assert registry.refused("GET", "/subjects/unknown/versions") == (404, 40401)

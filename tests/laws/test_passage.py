@@ -10,6 +10,7 @@ from world import NOW, VETERAN, Rec, catalogue, event, rules, sample
 
 from hub.event import Outcome, Result
 from hub.pipeline.gate import Gate
+from hub.pipeline.packed import unpack_headers
 from hub.pipeline.passage import Passages
 
 TYPES = sorted(name for name, of in catalogue().types.items() if of.stream != "benefit")
@@ -53,7 +54,12 @@ def records(draw: st.DrawFn) -> Rec:
 
 
 def seen(result: Result) -> tuple[Any, ...]:
-    return [(*row[:4], list(row[4])) for row in result.outputs], result.tally, result.latest, result.denials
+    return (
+        [(*row[:4], list(unpack_headers(row[4]))) for row in result.outputs],
+        result.tally,
+        result.latest,
+        result.denials,
+    )
 
 
 @given(st.lists(records(), min_size=1, max_size=4))

@@ -19,9 +19,10 @@ import pytest
 from world import catalogue
 
 from hub.errors import Code
+from hub.machine.lifeline import LAST_WORD_SECONDS
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 120.0
 CHILDREN = 4
 """At the least: broker, worker, delivery, simulation."""
 
@@ -97,6 +98,7 @@ def _processes() -> Iterator[tuple[tuple[int, str], int]]:
 def demo(folder: Path, *options: str) -> Iterator[Demo]:
     """`hub demo --json` on the embedded broker."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+    bare["HUB_REGISTRY_PORT"] = "0"  # another hub on this machine may be taking 8081 at this moment
     command = [sys.executable, "-m", "hub", "demo", "--broker", "embedded", "--data-dir", str(folder), "--json"]
     folder.mkdir(exist_ok=True)
     with (
@@ -162,4 +164,4 @@ def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     with demo(tmp_path, "--rate", "100") as running:
         until(running.running, "the demo runs")
         running.process.kill()
-        until(lambda: not running.left(), "no child is left", 30)
+        until(lambda: not running.left(), "no child is left", LAST_WORD_SECONDS + PATIENCE)

@@ -253,9 +253,9 @@ def test_what_is_published_is_told_by_id_and_place(
 def test_codes_are_explained_in_the_files_that_people_read() -> None:
     """`dlq show` prints these; a code without one would end it with a trace."""
     found = yaml.safe_load((Path(cli.__file__).with_name("texts.yaml")).read_text(encoding="utf-8"))
-    from hub.errors import Code, Question
+    from hub.errors import Admission, Code, Door, Question
 
-    assert set(found) == {code.value for kind in (Code, Question) for code in kind}
+    assert set(found) == {code.value for kind in (Code, Question, Admission, Door) for code in kind}
 
 
 @pytest.mark.parametrize("content", ["3", f'["{CANARY}"]', "null", f'{{"type": "x"}}\n"{CANARY}"'])

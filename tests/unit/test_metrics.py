@@ -16,6 +16,7 @@ from hub import metrics as m
 from hub.delivery.metrics import DeliveryMetrics
 from hub.delivery.observer import Attempt
 from hub.engine.observe import LaneMetrics
+from hub.engine.spec import Progress
 from hub.errors import Code
 
 CONTRACT = {
@@ -116,6 +117,29 @@ def test_a_step_that_failed_is_not_counted_as_processed() -> None:
     with pytest.raises(ValueError, match="x"), observer.timed("ledger"):
         raise ValueError("x")
     assert value(metrics, "hub_processing_seconds_count", step="gate") == 1
+
+
+def test_a_lane_has_read_back_its_state_when_all_its_numbers_have() -> None:
+    metrics = m.Metrics()
+    observer = LaneMetrics(metrics)
+
+    def shown() -> tuple[float, float]:
+        names = ("hub_rebuild_progress", "hub_rebuild_remaining_seconds")
+        return tuple(value(metrics, name, lane="ledger") for name in names)  # type: ignore[return-value]
+
+    for number in (0, 1):
+        observer.rebuilding("ledger", number, Progress(0, 1000, 0.0))
+    assert shown() == (0.0, 0.0), "no pace is known yet"
+    observer.rebuilding("ledger", 0, Progress(500, 1000, 100.0))
+    assert shown() == (0.25, 15.0)
+    observer.rebuilding("ledger", 0, Progress(1000, 1000, 100.0))
+    assert shown() == (0.5, 10.0)
+    observer.rebuilding("ledger", 1, Progress(1000, 1000, 100.0))
+    assert shown() == (1.0, 0.0)
+    observer.rebuilding("ledger", 1, Progress(0, 400, 0.0))
+    assert shown() == (0.0, 0.0), "a number that starts again does so alone"
+    observer.rebuilding("ledger", 1, None)
+    assert shown() == (1.0, 0.0), "and counts no more when it was given up"
 
 
 TP = TopicPartition("in.mod", 2)

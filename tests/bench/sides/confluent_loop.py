@@ -26,7 +26,7 @@ def gate(messages: list[Any], producer: Producer) -> State:
     """Checked and keyed by person; what does not decode is dropped here (the input has none)."""
     for message in messages:
         value = message.value()
-        event = JOB.decode(value)
+        event = JOB.check(value)
         if event is not None:
             producer.produce(EVENTS, value, person_id(event["fin"]))
     return {}

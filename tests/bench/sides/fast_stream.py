@@ -17,7 +17,7 @@ HOW: dict[str, Any] = {"auto_offset_reset": "earliest", "ack_policy": AckPolicy.
 
 @broker.subscriber(IN, group_id=f"{GROUP}-gate", **HOW)
 async def gate(value: bytes) -> None:
-    event = JOB.decode(value)
+    event = JOB.check(value)
     if event is not None:
         await broker.publish(value, EVENTS, key=person_id(event["fin"]).encode(), no_confirm=True)
 

@@ -30,7 +30,7 @@ persons = app.Table("persons", key_type=str, value_type=list, default=lambda: [[
 @app.agent(inbound)
 async def gate(stream):
     async for value in stream:
-        event = JOB.decode(value)
+        event = JOB.check(value)
         if event is not None:
             await passed.send(key=person_id(event["fin"]).encode(), value=value)
 

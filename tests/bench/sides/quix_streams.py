@@ -14,9 +14,12 @@ COMMIT_SECONDS = 0.5
 RAW = {"key_serializer": "bytes", "value_serializer": "bytes"}
 
 
-def person_of(value: bytes) -> bytes | None:
-    event = JOB.decode(value)
-    return person_id(event["fin"]).encode() if event is not None else None
+def is_sound(value: bytes) -> bool:
+    return JOB.check(value) is not None
+
+
+def person_of(value: bytes) -> bytes:
+    return person_id(JOB.decode(value)["fin"]).encode()
 
 
 def apply(value: bytes, key: Any, timestamp: Any, headers: Any, state: Any) -> list[tuple[str, bytes]]:
@@ -54,7 +57,7 @@ def main() -> None:
     }
 
     gate = app.dataframe(app.topic(IN, **read))
-    gate = gate.filter(lambda value: person_of(value) is not None)
+    gate = gate.filter(is_sound)
     gate.to_topic(passed, key=person_of)
 
     ledger = app.dataframe(passed).apply(apply, stateful=True, expand=True, metadata=True)

@@ -10,7 +10,9 @@ import pytest
 from bench.chart import chart
 from bench.events import SCHEMAS, TYPE, events, number_of, raw_schema, resent
 from bench.latency import percentile
-from bench.scaling import catalogue_of
+from bench.ledger_log import FactsOf
+from bench.room import SECRET
+from bench.scaling import BYTES_A_PERSON, BYTES_AN_EVENT, SOAK_PERSONS, catalogue_of, soaked
 from bench.targets import ratios, targets
 from bench.throughput import differences
 from bench.watch import Sample, warm_pace
@@ -75,6 +77,34 @@ def test_chart_names_every_side_and_says_why_one_is_missing():
 def test_catalogue_with_31_receivers_is_sound(tmp_path):
     catalogue_of(tmp_path, receivers=31)
     assert len(load(tmp_path).entitlements[TYPE]) == 31
+
+
+@pytest.mark.parametrize("leak", [0, 50])
+def test_a_soak_takes_off_what_the_state_explains_and_shows_the_rest(leak):
+    so_far = [SOAK_PERSONS // 4 * number for number in range(1, 9)]
+    state = [min(n, SOAK_PERSONS) * BYTES_A_PERSON + n * (BYTES_AN_EVENT + leak) for n in so_far]
+    found = soaked(so_far, [100 + each / 2**20 for each in state])
+    assert found["unexplained_bytes_per_event"] == pytest.approx(leak, abs=25)
+
+
+def test_the_log_of_facts_is_what_the_ledger_writes_of_the_same_events():
+    catalogue, schemas, persons = load(SCHEMAS), Schemas(), 50
+    schemas.assign(catalogue.schemas())
+    rules = compile_rulebook(catalogue, schemas, SECRET.encode(), 4)
+    memory = Memory()
+    memory.gate, memory.ledger = Gate(rules, lambda: 0), Ledger(rules, lambda: 0)
+    for event in events(2 * persons, schemas.id_of(TYPE), persons):
+        memory.carry(Rec("in.src", 0, 0, None, event.value, event.headers))
+    written = {(record.partition, record.key): record.value for record in memory.all("state.ledger")}
+    facts = FactsOf(SCHEMAS, schemas, persons)
+    made = {(partition, key): value for wave in (0, 1) for _, partition, key, value, _ in facts.wave(wave)}
+    assert set(made) == set(written)
+    assert all(_without_content(made[place]) == _without_content(value) for place, value in written.items())
+
+
+def _without_content(fact: bytes) -> bytes:
+    """Of a `hub.Fact`, without the digest of what the event says: behind header, person id and identity."""
+    return fact[:54] + fact[70:]
 
 
 def test_peers_project_what_the_hub_projects():

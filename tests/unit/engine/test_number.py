@@ -19,6 +19,7 @@ from world import Rec
 from hub.engine import number as engine
 from hub.engine.number import Kept, Number
 from hub.engine.spec import LaneSpec
+from hub.engine.stepping import RECORD_MAX_BYTES
 from hub.engine.taking import Ahead
 from hub.engine.trials import STARTS, key_of, read_starts
 from hub.errors import Fatal
@@ -176,7 +177,7 @@ class Step:
             if record.offset in self.bad:
                 raise ValueError("the value of somebody")
             count += 1
-            value = b"x" * (engine.RECORD_MAX_BYTES + 1) if record.offset in self.large else record.value
+            value = b"x" * (RECORD_MAX_BYTES + 1) if record.offset in self.large else record.value
             result.outputs.append(Output("events", 1, b"%d" % count, value))
         result.changes["count"] = count
         return result
@@ -249,6 +250,7 @@ def made(broker: Broker, step: Step, batch: int = 7, process: str = "one") -> Ru
         restarted=lambda _, reason: restarts.append(reason),
         paused=lambda *_: None,
         position=lambda *_: None,
+        rebuilding=lambda *_: None,
     )
     runtime: Any = SimpleNamespace(
         hub="test",
@@ -261,6 +263,7 @@ def made(broker: Broker, step: Step, batch: int = 7, process: str = "one") -> Ru
         refusals_in_a_row=10_000,
         me=process,
         ahead=Ahead(),
+        turn=None,
     )
     spec = LaneSpec(
         name="gate",
@@ -269,7 +272,7 @@ def made(broker: Broker, step: Step, batch: int = 7, process: str = "one") -> Ru
         outputs=("events", "dlq"),
         step=step,
         state_topic="state",
-        restore=lambda _, __: None,
+        restore=lambda: None,
     )
     return Running(broker, spec, runtime, restarts)
 

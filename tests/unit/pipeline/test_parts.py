@@ -16,7 +16,7 @@ from hub.event import Rejection
 from hub.pipeline.attributes import CARRIED, REQUIRED, Attributes, milliseconds, read_attributes
 from hub.pipeline.fold import Fact, fold
 from hub.pipeline.identify import Pseudonyms, agency_secret, identity, pseudonym
-from hub.pipeline.person import DIGEST, EMPTY, content_of, remember
+from hub.pipeline.person import CONTENT, DIGEST, EMPTY, content_of, facts_of, remember, version
 from hub.pipeline.route import Receiver, Routes
 
 CANARY = "CANARYX"
@@ -93,17 +93,36 @@ few = st.lists(st.sampled_from([b"\0", b"\1"]), min_size=DIGEST, max_size=DIGEST
 @given(st.dictionaries(few, digests, max_size=6), few)
 def test_an_identity_is_found_where_it_stands_and_nowhere_across(seen: dict[bytes, bytes], sought: bytes) -> None:
     """Bytes of two neighbours that together look like an identity are none."""
-    assert content_of(applied(seen), sought) == seen.get(sought)
+    assert content_of(applied(seen), sought) == (seen[sought][:CONTENT] if sought in seen else None)
     sevens = b"\7" * DIGEST
-    shifted = applied({sevens: b"\7" * (DIGEST - 1) + sought[:1], sought[1:] + b"\7": sevens})
+    shifted = applied({sevens: b"\7" * (CONTENT - 1) + sought[:1] * CONTENT, sought[1:] + b"\7": sevens})
     assert content_of(shifted, sought) is None
 
 
 def applied(seen: dict[bytes, bytes]) -> bytes:
     entry = EMPTY
     for who, what in seen.items():
-        entry = remember(entry, who, what, 0, None, None).entry
+        entry, _, _ = remember(entry, who, what, 0, None, None)
     return entry
+
+
+marks = st.tuples(st.integers(0, 3), st.none() | st.integers(0, 12))
+
+
+@given(st.lists(st.tuples(marks, st.none() | st.integers(1, 20_000)), max_size=9))
+def test_an_entry_keeps_facts_of_any_length_and_the_highest_number_of_each_channel(
+    applied_: list[tuple[tuple[int, int | None], int | None]],
+) -> None:
+    entry, highest = EMPTY, dict[int, int]()
+    for count, ((channel, sequence), length) in enumerate(applied_, 1):
+        fact = None if length is None else bytes([count]) * length
+        entry, events, gap = remember(entry, bytes(DIGEST), bytes(DIGEST), channel, sequence, fact)
+        assert events == version(entry) == count
+        assert gap is (sequence is not None and channel in highest and sequence > highest[channel] + 1)
+        if sequence is not None:
+            highest[channel] = max(sequence, highest.get(channel, sequence))
+    expected = [bytes([count]) * length for count, (_, length) in enumerate(applied_, 1) if length is not None]
+    assert facts_of(entry) == expected
 
 
 FIELDS = ("provider", "district")

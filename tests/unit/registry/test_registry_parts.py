@@ -2,61 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 from world import catalogue
 
 from hub.registry.canonical import canonical
-from hub.registry.proof import by_token
-from hub.registry.refusals import Refused
-
-TOKENS = {"t-mod": "mod"}
-authenticate = by_token(TOKENS.get)
-
-
-def asking(*headers: str) -> Request:
-    return Request({"type": "http", "headers": [(b"authorization", h.encode()) for h in headers]})
-
-
-def basic(text: str) -> str:
-    return f"Basic {base64.b64encode(text.encode()).decode()}"
-
-
-@pytest.mark.parametrize("header", ["Bearer t-mod", "bearer t-mod", basic("mod:t-mod")])
-def test_a_token_tells_its_agency(header: str) -> None:
-    found = authenticate(asking(header))
-    assert found is not None and found.agency == "mod"
-
-
-def test_who_says_nothing_is_nobody() -> None:
-    assert authenticate(asking()) is None
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        ["Bearer wrong"],
-        ["Bearer "],
-        ["Bearer"],
-        [""],
-        [basic("mia:t-mod")],
-        [basic("mod:wrong")],
-        [basic("mod")],
-        [basic(":t-mod")],
-        ["Basic !!!"],
-        ["Digest t-mod"],
-        ["Bearer t-mod", "Bearer t-mod"],
-    ],
-)
-def test_a_wrong_proof_is_refused_and_not_repeated(headers: list[str]) -> None:
-    with pytest.raises(Refused) as refused:
-        authenticate(asking(*headers))
-    assert refused.value.status == 401
-    assert "wrong" not in str(refused.value) and "t-mod" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

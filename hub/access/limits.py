@@ -1,0 +1,107 @@
+"""How much an agency may send: a token bucket for events and one for bytes, and a quota of events a day.
+
+Kept in memory, per process: two gateways let in twice as much, and one that starts anew begins with full buckets.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Self
+
+from hub.errors import Admission
+from hub.settings import Limit
+
+BAKU = timezone(timedelta(hours=4))
+"""A quota's day is the calendar's in Baku, which has no summer time."""
+MIB = 1 << 20
+
+
+class Wait(float):
+    """Whole seconds until it may be tried again, for `Retry-After`; `code` says which limit it was."""
+
+    code: Admission
+
+    def __new__(cls, seconds: float, code: Admission) -> Self:
+        wait = super().__new__(cls, max(1, math.ceil(seconds)))
+        wait.code = code
+        return wait
+
+
+class Bucket:
+    """Holds `burst` at most, gains `rate` a second. More than `burst` at once is let in when it is full, and owed."""
+
+    __slots__ = ("_at", "_burst", "_level", "_rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate, self._burst, self._level, self._at = rate, burst, burst, now
+
+    def lacks(self, amount: float, now: float) -> float:
+        """Seconds until so much may be taken; 0: now."""
+        self._level = min(self._burst, self._level + max(0.0, now - self._at) * self._rate)
+        self._at = max(self._at, now)
+        return max(0.0, min(amount, self._burst) - self._level) / self._rate
+
+    def take(self, amount: float) -> None:
+        self._level -= amount
+
+
+class _Account:
+    def __init__(self, limit: Limit, now: float) -> None:
+        self.events = Bucket(limit.events, limit.events_burst, now)
+        self.bytes = Bucket(limit.mib * MIB, limit.mib_burst * MIB, now)
+        self.day, self.taken, self.quota = 0, 0, limit.day
+
+
+class Limits:
+    """`own`: what agencies have instead of the general limit. `clock`: monotonic seconds, `wall`: Unix seconds.
+
+    Safe for threads. `agency` is one that was proved, so that there are never more accounts than agencies.
+    """
+
+    def __init__(
+        self,
+        general: Limit | None = None,
+        own: Mapping[str, Limit] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._general, self._own, self._clock, self._wall = general or Limit(), dict(own or {}), clock, wall
+        self._accounts: dict[str, _Account] = {}
+        self._lock = threading.Lock()
+
+    def of(self, agency: str) -> Limit:
+        return self._own.get(agency, self._general)
+
+    def take(self, agency: str, events: int, bytes: int) -> Wait | None:
+        """None: let in, and counted. Else nothing is counted, and it says when to come again."""
+        with self._lock:
+            now, account = self._clock(), self._account(agency)
+            if left := self._day_is_over(account, events):
+                return Wait(left, Admission.QUOTA_EXCEEDED)
+            lacking = max(account.events.lacks(events, now), account.bytes.lacks(bytes, now))
+            if lacking > 0:
+                return Wait(lacking, Admission.RATE_LIMITED)
+            account.events.take(events)
+            account.bytes.take(bytes)
+            account.taken += events
+            return None
+
+    def _account(self, agency: str) -> _Account:
+        found = self._accounts.get(agency)
+        if found is None:
+            found = self._accounts[agency] = _Account(self.of(agency), self._clock())
+        return found
+
+    def _day_is_over(self, account: _Account, events: int) -> float:
+        """Seconds to the next day, where today's quota does not have so many left; else 0."""
+        now = datetime.fromtimestamp(self._wall(), UTC).astimezone(BAKU)
+        if now.toordinal() != account.day:
+            account.day, account.taken = now.toordinal(), 0
+        if account.taken + events <= account.quota:
+            return 0.0
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        return (midnight - now).total_seconds()

@@ -1,0 +1,104 @@
+"""TLS for uvicorn, and the client's certificate in the ASGI scope: uvicorn itself does not put it there.
+
+`uvicorn_tls(settings, uvicorn's own protocol class)` is all that a server needs. A proxy that ends TLS in front of the
+hub proves nothing to it: no header is taken for a certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hub.access.certificates import Peer
+from hub.errors import ConfigError
+
+KEY = "hub.access.peer"
+"""In a scope's `extensions`."""
+
+
+class Asked(Protocol):
+    """What of the settings is about TLS (`hub.settings.Settings`)."""
+
+    @property
+    def tls_cert(self) -> Path | None: ...
+    @property
+    def tls_key(self) -> Path | None: ...
+    @property
+    def tls_client_ca(self) -> Path | None: ...
+    @property
+    def tls_clients(self) -> Literal["optional", "required"]: ...
+
+
+def uvicorn_tls(asked: Asked, protocol: type[Any]) -> dict[str, Any]:
+    """Keyword arguments of `uvicorn.Config`: `http`, and where TLS is wanted `ssl_*`. Raises `ConfigError`.
+
+    `protocol` is uvicorn's H11Protocol or HttpToolsProtocol, or a class made from one.
+    """
+    if asked.tls_cert is None or asked.tls_key is None:
+        if asked.tls_cert or asked.tls_key or asked.tls_client_ca:
+            raise ConfigError("HUB_TLS_CERT and HUB_TLS_KEY go together, and HUB_TLS_CLIENT_CA needs both")
+        return {"http": protocol}
+    context = _context(asked, asked.tls_cert, asked.tls_key)
+    return {
+        "http": with_peer(protocol),
+        "ssl_certfile": asked.tls_cert,
+        "ssl_context_factory": lambda config, default: context,
+    }
+
+
+def _context(asked: Asked, cert: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key)
+        if asked.tls_client_ca is not None:
+            context.load_verify_locations(asked.tls_client_ca)  # these and no others: not what the machine trusts
+            context.verify_mode = ssl.CERT_REQUIRED if asked.tls_clients == "required" else ssl.CERT_OPTIONAL
+    except OSError as error:  # ssl.SSLError is one
+        files = ", ".join(str(path) for path in (cert, key, asked.tls_client_ca) if path)
+        raise ConfigError(f"cannot use the TLS files {files}: {error}") from None
+    return context
+
+
+def with_peer(protocol: type[Any]) -> type[Any]:
+    """The protocol class with the client's certificate in the scope of each of its requests."""
+
+    class WithPeer(protocol):  # type: ignore[misc]
+        app: ASGIApp
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            peer = _peer(transport)
+            if peer is not None:
+                self.app = _Knowing(self.app, peer)
+
+    return WithPeer
+
+
+def _peer(transport: asyncio.Transport) -> Peer | None:
+    found: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    der = found.getpeercert(binary_form=True) if found else None
+    said = found.getpeercert() if found and der else None  # empty, where nobody has verified it
+    return Peer.of(said, der) if said and der else None
+
+
+class _Knowing:
+    """The application, as one connection sees it."""
+
+    def __init__(self, app: ASGIApp, peer: Peer) -> None:
+        self._app, self._peer = app, peer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        extensions = {**scope.get("extensions", {}), KEY: self._peer}
+        await self._app({**scope, "extensions": extensions}, receive, send)
+
+
+def peer_of(scope: Mapping[str, Any]) -> Peer | None:
+    """The certificate that the handshake proved; None where there was none."""
+    found = scope.get("extensions", {}).get(KEY)
+    return found if isinstance(found, Peer) else None

@@ -1,0 +1,153 @@
+"""Plain JSON to wire bytes in one pass: a generated function per type, for what nearly every event looks like.
+
+What it writes is what `from_json` and `encode` write, byte for byte; where anything is unusual (a field left out, a
+tagged union, another kind of value) it raises `Unusual`, and those two say what is wrong, or write it.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from functools import lru_cache
+from typing import Any
+from zlib import crc32
+
+from hub.avro.codec import codec_of
+from hub.avro.invalid import Invalid
+from hub.avro.logical import days_of
+from hub.avro.packer import number, string
+from hub.avro.plain import from_json
+from hub.avro.scalar import INT, LONG
+from hub.avro.shape import Array, Date, Enum, Primitive, Record, Shape, Union
+from hub.avro.writer import writer_of
+
+Write = Callable[[Mapping[str, Any]], bytes]
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class Unusual(Exception):
+    """For the careful way."""
+
+
+def compile_json_writer(schema: Mapping[str, Any], header: bytes) -> Write:
+    """The function: parsed JSON of an event's data → `header` and Avro body. Raises `Unusual`."""
+    shape = codec_of(schema).shape
+    assert isinstance(shape, Record)
+    writer = _Source()
+    writer.function(shape, repr(header))
+    label = f"<json writer of {shape.label} {crc32(writer.text.encode()):08x}>"
+    # made from the schema's names, which lint has checked
+    exec(compile(writer.text, label, "exec"), writer.names)  # noqa: S102
+    linecache.cache[label] = (len(writer.text), None, writer.text.splitlines(keepends=True), label)
+    found: Write = writer.names[f"write_{writer.count}"]
+    return _guarded(found)
+
+
+def _guarded(write: Write) -> Write:
+    def guarded(data: Mapping[str, Any]) -> bytes:
+        try:
+            return write(data)
+        except (Invalid, KeyError, TypeError, AttributeError, ValueError):
+            pass  # what these say may quote the data
+        raise Unusual
+
+    return guarded
+
+
+class _Source:
+    """Python functions, one for each record and each kind of array's items; those that others use come first."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {
+            "string": string,
+            "number": number,
+            "day": day,
+            "whole": _whole,
+            "array": _array,
+            "Unusual": Unusual,
+        }
+        self.text, self.count = "", 0
+
+    def function(self, shape: Shape, header: str | None = None) -> str:
+        """Adds a function that gives the bytes of a value of that type; its name."""
+        if isinstance(shape, Record):
+            parts = [self.expression(field.shape, f"v[{field.name!r}]") for field in shape.fields]
+            body = f"    if type(v) is not dict or len(v) != {len(parts)}:\n        raise Unusual\n"
+            body += f"    return b''.join(({''.join(f'{part}, ' for part in [*filter(None, [header]), *parts])}))\n"
+        else:
+            body = f"    return {self.expression(shape, 'v')}\n"
+        self.count += 1
+        name = f"write_{self.count}"
+        self.text += f"def {name}(v):\n{body}\n\n"
+        return name
+
+    def expression(self, shape: Shape, value: str) -> str:
+        """A Python expression for the bytes of the value that another expression gives."""
+        if isinstance(shape, Enum):
+            return f"{self._constant({s: number(i) for i, s in enumerate(shape.symbols)})}[{value}]"
+        if isinstance(shape, Date):
+            return f"day({value})"
+        if isinstance(shape, Array):
+            return f"array({value}, {self.function(shape.items)})"
+        if isinstance(shape, Record):
+            return f"{self.function(shape)}({value})"
+        if isinstance(shape, Union):
+            return self._union(shape, value)
+        if isinstance(shape, Primitive):
+            return self._primitive(shape, value)
+        return self._carefully(shape, value)
+
+    def _primitive(self, shape: Primitive, value: str) -> str:
+        if shape.label == "string":
+            return f"string({value})"
+        if shape.label in ("int", "long"):
+            low, high = INT if shape.label == "int" else LONG
+            return f"whole({value}, {low}, {high})"
+        return self._carefully(shape, value)
+
+    def _union(self, shape: Union, value: str) -> str:
+        """Null or a scalar; what may be tagged, or is one of several, is left to the careful way."""
+        others = [(i, branch) for i, branch in enumerate(shape.branches) if branch.label != "null"]
+        (index, branch), null = others[0], shape.null
+        if len(others) > 1 or null is None or not isinstance(branch, Enum | Date | Primitive):
+            return self._carefully(shape, value)
+        name = f"x{self.count}"
+        inner = self.expression(branch, name)
+        return f"({number(null)!r} if ({name} := {value}) is None else {number(index)!r} + {inner})"
+
+    def _carefully(self, shape: Shape, value: str) -> str:
+        write = writer_of(shape)
+
+        def written(json: Any) -> bytes:
+            out = bytearray()
+            write(from_json(shape, json), out)
+            return bytes(out)
+
+        return f"{self._constant(written)}({value})"
+
+    def _constant(self, value: Any) -> str:
+        name = f"constant_{len(self.names)}"
+        self.names[name] = value
+        return name
+
+
+@lru_cache(maxsize=32_768)
+def day(text: str) -> bytes:
+    """A date as its days since 1970. Raises `TypeError`, `ValueError`."""
+    if not _DAY.fullmatch(text):
+        raise ValueError
+    return number(days_of(date.fromisoformat(text)))
+
+
+def _whole(value: int, low: int, high: int) -> bytes:
+    if type(value) is not int or not low <= value <= high:
+        raise Unusual
+    return number(value)
+
+
+def _array(values: list[Any], item: Callable[[Any], bytes]) -> bytes:
+    if type(values) is not list:
+        raise Unusual
+    return number(len(values)) + b"".join([item(value) for value in values]) + b"\0" if values else b"\0"

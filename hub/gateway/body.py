@@ -1,0 +1,104 @@
+"""The body of a request: read within its bounds, then as strict JSON, once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from typing import Any
+
+import jiter
+from starlette.requests import Request
+
+from hub.errors import Door
+from hub.gateway.bounds import Bounds, Hold
+from hub.gateway.refused import Refused
+
+PLACE = re.compile(r"at (line \d+ column \d+)$")
+CHARSETS = frozenset({"", "utf-8", "utf8"})
+
+
+async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
+    """The whole body. Raises `Refused` (408, 413, 415, 503) before more than its bounds is kept."""
+    _check_encoding(request)
+    _check_length(request.headers.get("content-length", "0"), bounds)
+    parts: list[bytes] = []
+    try:
+        async with asyncio.timeout(bounds.body_seconds):
+            while await _more(request, parts, hold):
+                if hold.size > bounds.body_bytes:
+                    raise _too_large(bounds)
+    except TimeoutError:
+        detail = f"expected all of it within {bounds.body_seconds:.0f} seconds"
+        raise Refused(408, Door.BODY_TOO_SLOW, detail, headers={"Connection": "close"}) from None
+    if hold.size > bounds.body_bytes:
+        raise _too_large(bounds)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def check_type(request: Request, expected: Collection[str]) -> str:
+    """The media type of the body, one of those expected. Raises `Refused` (415)."""
+    found = request.headers.getlist("content-type")
+    media, charset = _media_type(found[0]) if len(found) == 1 else ("", "")
+    if media not in expected or charset not in CHARSETS:
+        said = f"expected Content-Type {' or '.join(expected)}, in UTF-8"
+        raise Refused(415, Door.CONTENT_TYPE_UNSUPPORTED, said, headers={"Accept-Post": ", ".join(expected)})
+    return media
+
+
+def parse(body: bytes) -> Any:
+    """Strict JSON: every name once in its object, finite numbers, UTF-8, at most 200 levels. Raises `Refused` (400).
+
+    The parser's own text may quote a name, so only the place is taken from it.
+    """
+    try:
+        return jiter.from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
+    except ValueError as error:
+        said = str(error)
+    code = Door.JSON_INVALID
+    if said.startswith("Detected duplicate key"):
+        code = Door.JSON_DUPLICATE_KEY
+    elif said.startswith("recursion limit"):
+        code = Door.JSON_TOO_DEEP
+    place = PLACE.search(said)
+    raise Refused(400, code, place[1] if place else "")
+
+
+async def _more(request: Request, parts: list[bytes], hold: Hold) -> bool:
+    """Take what has come; whether there is more."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise Refused(400, Door.REQUEST_MALFORMED, "the body ended early")
+    part = message.get("body", b"")
+    hold.take(len(part))
+    parts.append(part)
+    return bool(message.get("more_body", False))
+
+
+def _check_encoding(request: Request) -> None:
+    """A small compressed body can unpack to hundreds of megabytes: none is unpacked."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        raise Refused(
+            415,
+            Door.CONTENT_ENCODING_UNSUPPORTED,
+            "expected no Content-Encoding, found one",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
+def _check_length(said: str, bounds: Bounds) -> None:
+    if said.isdigit() and int(said[:20]) > bounds.body_bytes:
+        raise _too_large(bounds)
+
+
+def _too_large(bounds: Bounds) -> Refused:
+    return Refused(413, Door.BODY_TOO_LARGE, f"expected at most {bounds.body_bytes} bytes")
+
+
+@lru_cache(maxsize=256)
+def _media_type(text: str) -> tuple[str, str]:
+    """Media type and charset, in lower case."""
+    media, *parameters = (part.strip().lower() for part in text.split(";"))
+    named = dict(part.partition("=")[::2] for part in parameters if part)
+    return media, named.get("charset", "").strip('"')

@@ -1,0 +1,72 @@
+"""How much the gateway takes of one request and of all together, so that nobody can fill its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from hub.errors import Door
+from hub.gateway.refused import Refused
+
+MIB = 1 << 20
+BUSY_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one request: bytes of its body, events of a batch, seconds for its body to arrive, seconds for the broker to
+    take its events. Of all together: bytes that wait, requests at once."""
+
+    body_bytes: int = 4 * MIB
+    batch_events: int = 1_000
+    body_seconds: float = 20.0
+    ack_seconds: float = 10.0
+    waiting_bytes: int = 64 * MIB
+    requests: int = 256
+
+
+class Budget:
+    """Bytes that may wait at once; `elsewhere` says how many more wait that no request holds any longer. Used in one
+    event loop."""
+
+    def __init__(self, most: int, elsewhere: Callable[[], int] = lambda: 0) -> None:
+        self._most, self._elsewhere, self._held = most, elsewhere, 0
+
+    @property
+    def used(self) -> int:
+        return self._held + self._elsewhere()
+
+    def hold(self) -> Hold:
+        return Hold(self)
+
+    def take(self, size: int) -> None:
+        """Raises `Refused` (503) where there is no room."""
+        if self.used + size > self._most:
+            raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
+        self._held += size
+
+    def give(self, size: int) -> None:
+        self._held -= size
+
+
+class Hold:
+    """What one request has taken of the budget; given back at the end of the `with`."""
+
+    __slots__ = ("_budget", "size")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget, self.size = budget, 0
+
+    def take(self, size: int) -> None:
+        self._budget.take(size)
+        self.size += size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget.give(self.size)

@@ -1,0 +1,153 @@
+"""What comes over HTTP is looked at by the gate's own steps, so that gateway and gate never disagree.
+
+A CloudEvent in JSON becomes the record that it will be in `in.<agency>`; the gate's passages and steps judge that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hub.avro.codec import HEADER, encode, from_json
+from hub.avro.invalid import Invalid
+from hub.avro.json_writer import Unusual, compile_json_writer
+from hub.avro.records import wire_header
+from hub.catalogue import EventType
+from hub.errors import Code
+from hub.event import EVENT_ID, Rejection
+from hub.gateway.envelope import headers_of
+from hub.gateway.wording import at_the_door
+from hub.kafka.appending import Line
+from hub.pipeline.attributes import said
+from hub.pipeline.gate import STEPS
+from hub.pipeline.identify import Pseudonyms, agency_secret, content, identity, pseudonym
+from hub.pipeline.inbound import Inbound
+from hub.pipeline.passage import Passages
+from hub.pipeline.rulebook import Rulebook
+
+BEFORE_DECODE = STEPS[:3]
+"""measure, unwrap, authorise: what is judged before the body is read."""
+FIN = re.compile(r"[0-9A-Z]{7}")
+
+
+class Incoming(NamedTuple):
+    """The record as it will be; its place and time are not known yet."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = 0
+
+
+class Examined(NamedTuple):
+    """An event that the gate will let through. `identity` and `content` as the ledger has them; `data` as it came."""
+
+    id: str
+    of: EventType
+    line: Line
+    identity: bytes
+    content: bytes
+    data: Mapping[str, Any]
+
+
+class Refusal(NamedTuple):
+    """An event that the gate would refuse, said in the words of its JSON; `id` where it may be repeated."""
+
+    id: str | None
+    type: str | None
+    rejection: Rejection
+
+
+class Examiner:
+    """By one rulebook. Not for use by several threads."""
+
+    def __init__(self, rules: Rulebook) -> None:
+        self._rules, self._passages = rules, Passages(rules)
+        self._person_id = Pseudonyms(rules.secret).person_id
+        self._secrets = {agency: agency_secret(rules.secret, agency) for agency in rules.catalogue.agencies}
+        self._headers = {r.type.name: wire_header(id) for id, r in rules.gate_readers.items() if not r.older}
+        types = rules.catalogue.types
+        self._writers = {name: compile_json_writer(types[name].schema, h) for name, h in self._headers.items()}
+
+    def examine(self, agency: str, event: Any) -> Examined | Refusal:
+        """One event of that agency, as it was parsed."""
+        if not isinstance(event, dict):
+            return Refusal(None, None, Rejection(Code.HEADER_INVALID, "unwrap", "expected a JSON object"))
+        headers = headers_of(event)
+        if isinstance(headers, Rejection):
+            return self._refused(event, headers)
+        topic = f"in.{agency}"
+        encoded = self._encoded(event)
+        if isinstance(encoded, bytes):
+            through = self._passages.through(Incoming(topic, None, encoded, headers))
+            if through is not None:
+                passage, row = through
+                key = row[2]
+                assert key is not None
+                return self._examined(agency, event, passage.of, key, encoded, headers)
+        return self._slowly(agency, event, encoded, headers)
+
+    def _slowly(self, agency: str, event: Any, encoded: bytes | Rejection, headers: Any) -> Examined | Refusal:
+        """Step by step, in the gate's order: what it says of the attributes comes before what is wrong in the data."""
+        value, steps = (encoded, STEPS) if isinstance(encoded, bytes) else (self._header(event), BEFORE_DECODE)
+        inbound = Inbound(Incoming(f"in.{agency}", None, value, headers), agency)
+        for step in steps:
+            rejection = step(inbound, self._rules)
+            if rejection is not None:
+                return self._refused(event, at_the_door(rejection, event.get("data")))
+        if isinstance(encoded, Rejection):
+            return self._refused(event, encoded)
+        reader, fields = inbound.reader, inbound.fields
+        assert reader is not None and fields is not None
+        subject = fields[reader.type.key_field].encode()
+        key = self._person_id(subject) if reader.type.key_kind == "person" else subject
+        return self._examined(agency, event, reader.type, key, encoded, headers)
+
+    def _examined(
+        self, agency: str, event: Any, of: EventType, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> Examined:
+        """The key on `in.<agency>` is that agency's pseudonym: nothing that the hub writes is keyed by a FİN."""
+        named = dict(headers)
+        told = said(named)
+        own = pseudonym(key, self._secrets[agency])
+        digest = identity(named["ce_source"], told.id, key)
+        meaning = content(of.name, told.time, told.sequence, value[HEADER:])
+        return Examined(event["id"], of, (own, value, list(headers)), digest, meaning, event["data"])
+
+    def _encoded(self, event: Mapping[str, Any]) -> bytes | Rejection:
+        """The Avro value. For a type that is not known it has no body: the steps say so before they read one."""
+        of = self._rules.catalogue.types.get(event["type"]) if isinstance(event["type"], str) else None
+        if of is None:
+            return self._header(event)
+        data: Any = event.get("data")
+        try:
+            return self._writers[of.name](data)
+        except Unusual:
+            pass
+        try:
+            return encode(of.schema, from_json(of.schema, data), self._headers[of.name])
+        except Invalid as error:
+            detail = f"expected {error.expected}, found {error.found}"
+            return Rejection(error.code, "decode", detail, f"/data{error.pointer}")
+
+    def _header(self, event: Mapping[str, Any]) -> bytes:
+        """The wire header of the event's type; of any other one where there is no such type."""
+        return self._headers.get(str(event["type"])) or next(iter(self._headers.values()))
+
+    def _refused(self, event: Mapping[str, Any], rejection: Rejection) -> Refusal:
+        id, kind = event.get("id"), event.get("type")
+        nameable = isinstance(id, str) and EVENT_ID.fullmatch(id) and not _exposes(event.get("data"), id.upper())
+        known = kind if isinstance(kind, str) and kind in self._rules.catalogue.types else None
+        return Refusal(id if nameable else None, known, rejection)
+
+
+def _exposes(data: Any, id: str) -> bool:
+    """Whether anything in the data that is shaped as a FİN stands in the id: then the id is not repeated."""
+    if isinstance(data, str):
+        return FIN.fullmatch(data.upper()) is not None and data.upper() in id
+    values = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return any(_exposes(value, id) for value in values)

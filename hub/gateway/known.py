@@ -1,0 +1,102 @@
+"""Whether an event is here already, as far as a gateway can tell: what it took itself lately, and the receipts.
+
+Best effort, and on the safe side: where it is not sure, the event is taken once more and the receipt decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from hub.errors import Retry
+from hub.gateway.examine import Examined
+from hub.views.receipts import Verdict
+from hub.views.store import NotReady
+
+KEPT = 50_000
+"""So many events that this gateway took last are remembered: some 300 bytes each."""
+READ_BACK = 16
+"""So many events of one request are looked up in Kafka, to compare what they say."""
+
+Verdicts = Callable[[str, Sequence[str]], Mapping[str, Sequence[Verdict]]]
+"""Agency and the hub's event ids → the verdicts on each, where there are any. Raises `NotReady`."""
+ContentOf = Callable[[str], bytes | None]
+"""Coordinates in `in.*` → what the record there says, as `hub.pipeline.identify.content` has it; None where it is no
+longer there. Raises `Retry`."""
+
+
+class Found(NamedTuple):
+    """An event of this identity is here, as `record`; `same`: with the same content."""
+
+    same: bool
+    record: str
+
+
+class Known:
+    """Used in one event loop."""
+
+    def __init__(self, verdicts: Verdicts, content_of: ContentOf, kept: int = KEPT) -> None:
+        self._verdicts, self._content_of, self._kept = verdicts, content_of, kept
+        self._recent: dict[bytes, tuple[bytes, str]] = {}
+
+    def took(self, events: Iterable[tuple[Examined, str]]) -> None:
+        """Remember events that are durable, and where."""
+        for event, record in events:
+            self._recent[event.identity] = event.content, record
+        while len(self._recent) > self._kept:
+            del self._recent[next(iter(self._recent))]
+
+    async def look(self, agency: str, events: Sequence[Examined]) -> list[Found | None]:
+        """For each event: what is known of it; None: nothing."""
+        recent = [self._recent.get(event.identity) for event in events]
+        unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept[0] != e.content]
+        verdicts = self._verdicts_of(agency, unsure)
+        if not verdicts:
+            return [_of_recent(e, kept) for e, kept in zip(events, recent, strict=True)]
+        return await self._judged(events, recent, verdicts)
+
+    def _verdicts_of(self, agency: str, events: Sequence[Examined]) -> Mapping[str, Sequence[Verdict]]:
+        try:
+            return self._verdicts(agency, [event.identity.hex() for event in events]) if events else {}
+        except NotReady:
+            return {}
+
+    async def _judged(
+        self,
+        events: Sequence[Examined],
+        recent: Sequence[tuple[bytes, str] | None],
+        verdicts: Mapping[str, Sequence[Verdict]],
+    ) -> list[Found | None]:
+        found, left = list[Found | None](), READ_BACK
+        for event, kept in zip(events, recent, strict=True):
+            applied = _in_the_set(verdicts.get(event.identity.hex(), ()))
+            if applied is None or (kept and (kept[0] == event.content or kept[1] == applied)):
+                found.append(_of_recent(event, kept) if kept or not applied else None)
+            elif left > 0:
+                left -= 1
+                found.append(await self._compared(event, applied))
+            else:
+                found.append(None)
+        return found
+
+    async def _compared(self, event: Examined, record: str) -> Found | None:
+        """What Kafka says of the record that was applied."""
+        try:
+            content = await asyncio.to_thread(self._content_of, record)
+        except Retry:
+            return None
+        if content is None:
+            return None
+        self._recent[event.identity] = content, record
+        return Found(content == event.content, record)
+
+
+def _of_recent(event: Examined, kept: tuple[bytes, str] | None) -> Found | None:
+    return Found(kept[0] == event.content, kept[1]) if kept else None
+
+
+def _in_the_set(verdicts: Sequence[Verdict]) -> str | None:
+    """The record by which the event is in the ledger's set; or one that says the same."""
+    by_verdict = {each.value["verdict"]: each.record for each in verdicts}
+    return by_verdict.get("APPLIED") or by_verdict.get("DUPLICATE")

@@ -1,0 +1,236 @@
+"""`POST /v1/events`: one CloudEvent or a batch of them; answered once the broker has what was accepted.
+
+    who asks → its bounds → strict JSON → the gate's steps → known already? → in.<agency> → an item for every event
+
+What is accepted is durable. Where that is not sure the answer is 503, for the whole request: sent again, what is
+there counts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub.catalogue import Catalogue
+from hub.errors import Door, Question, Retry
+from hub.event import Rejection
+from hub.gateway import body
+from hub.gateway.bounds import Hold
+from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
+from hub.gateway.details import in_language
+from hub.gateway.examine import Examined, Examiner, Refusal
+from hub.gateway.known import Found, Known
+from hub.gateway.refused import Refused
+from hub.gateway.story import Teller
+from hub.kafka.appending import Line, Place
+from hub.metrics import GATEWAY_EVENTS, Metrics
+from hub.pipeline.ledger import CONFLICT
+from hub.pipeline.refuse import DENIALS
+from hub.texts import Language, explain
+
+SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+SLICE = 25
+"""Events looked at before others have a turn."""
+AWAY_SECONDS = 2
+PLAIN = (
+    '{"index":%d,"id":"%s","status":"%s","step":null,"code":null,"detail":null,"pointer":null,"what":null,"fix":null,'
+    '"record":%s}'
+)
+STATUSES = ("accepted", "duplicate", "rejected")
+SUMS = '{"accepted":%d,"duplicate":%d,"rejected":%d,"items":[%s]}'
+HEADERS: Mapping[Language, Mapping[str, str]] = {
+    language: {"Cache-Control": "no-store", "Content-Language": language} for language in ("az", "en")
+}
+
+
+class Appends(Protocol):
+    """Where events are kept (`hub.kafka.appending.Appender`)."""
+
+    @property
+    def away(self) -> bool: ...
+    async def append(self, topic: str, lines: Sequence[Line], seconds: float) -> list[Place]: ...
+
+
+class Allows(Protocol):
+    """How much an agency may send (`hub.access.Limits`): None, or how long it has to wait."""
+
+    def take(self, agency: str, events: int, bytes: int) -> Any: ...
+
+
+class Told(NamedTuple):
+    """What became of one event; `rejection` where it was rejected, `record` where it is known."""
+
+    status: str
+    id: str | None
+    rejection: Rejection | None = None
+    record: str | None = None
+
+
+class Publishing:
+    """The door."""
+
+    def __init__(
+        self,
+        desk: HttpDesk,
+        catalogue: Catalogue,
+        examiner: Examiner,
+        known: Known,
+        appender: Appends,
+        limits: Allows,
+        audit: Tells,
+        metrics: Metrics,
+    ) -> None:
+        self._desk, self._examiner, self._known, self._appender = desk, examiner, known, appender
+        self._limits, self._audit, self._metrics = limits, audit, metrics
+        self._tellers: dict[Language, Teller] = {"en": Teller(catalogue, "en"), "az": Teller(catalogue, "az")}
+
+    async def post(self, request: Request) -> Response:
+        """Raises `Refused` and `hub.access.Denied`."""
+        agency = self._desk.who(request).agency
+        dry_run = _dry_run(request)
+        if self._appender.away and not dry_run:
+            raise _away("the broker takes nothing at the moment")
+        with self._desk.budget.hold() as hold:
+            events = await self._events(request, hold)
+            self._admit(agency, len(events), hold.size)
+            found = await self._examined(agency, events)
+            self._tell_denials(agency, found)
+            told = await self._told(agency, found, dry_run)
+        return self._answer(request, agency, found, told, dry_run)
+
+    async def _events(self, request: Request, hold: Hold) -> list[Any]:
+        bounds = self._desk.bounds
+        media = body.check_type(request, (SINGLE, BATCH))
+        said = body.parse(await body.read(request, bounds, hold))
+        if media == SINGLE:
+            if not isinstance(said, dict):
+                raise Refused(400, Door.ENVELOPE_INVALID, "expected one JSON object")
+            return [said]
+        if not isinstance(said, list):
+            raise Refused(400, Door.ENVELOPE_INVALID, "expected an array of JSON objects")
+        if len(said) > bounds.batch_events:
+            raise Refused(413, Door.BATCH_TOO_LONG, f"expected at most {bounds.batch_events} events, found {len(said)}")
+        return said
+
+    def _admit(self, agency: str, events: int, size: int) -> None:
+        wait = self._limits.take(agency, events, size)
+        if wait is not None:
+            raise Refused(429, wait.code, retry_after=int(wait))
+
+    async def _examined(self, agency: str, events: Sequence[Any]) -> list[Examined | Refusal]:
+        found: list[Examined | Refusal] = []
+        for at in range(0, len(events), SLICE):
+            if at:
+                await asyncio.sleep(0)
+            found += [self._examiner.examine(agency, event) for event in events[at : at + SLICE]]
+        return found
+
+    async def _told(self, agency: str, found: Sequence[Examined | Refusal], dry_run: bool) -> list[Told]:
+        good = [each for each in found if isinstance(each, Examined)]
+        known = dict(zip(map(id, good), await self._known.look(agency, good), strict=True)) if good else {}
+        first: dict[bytes, Examined] = {}
+        told: list[Told | Examined] = []
+        for each in found:
+            if isinstance(each, Refusal):
+                told.append(Told("rejected", each.id, each.rejection))
+            else:
+                told.append(_compared(each, known[id(each)], first) or each)
+        new = [each for each in told if isinstance(each, Examined)]
+        records = await self._kept(agency, new) if new and not dry_run else [None] * len(new)
+        placed = iter(records)
+        return [Told("accepted", e.id, record=next(placed)) if isinstance(e, Examined) else e for e in told]
+
+    async def _kept(self, agency: str, events: Sequence[Examined]) -> list[str | None]:
+        """Coordinates of each, once the broker has all of them."""
+        topic, seconds = f"in.{agency}", self._desk.bounds.ack_seconds
+        try:
+            places = await self._appender.append(topic, [event.line for event in events], seconds)
+        except Retry as retry:
+            raise _away(str(retry)) from None
+        records = [f"{topic}/{partition}/{offset}" if offset >= 0 else None for partition, offset in places]
+        self._known.took((event, record) for event, record in zip(events, records, strict=True) if record)
+        return records
+
+    def _tell_denials(self, agency: str, found: Sequence[Examined | Refusal]) -> None:
+        for each in found:
+            if isinstance(each, Refusal) and each.rejection.code in DENIALS:
+                self._audit.denied(agency, f"publish {each.type or 'unknown'}", each.rejection.code)
+
+    def _answer(
+        self,
+        request: Request,
+        agency: str,
+        found: Sequence[Examined | Refusal],
+        told: Sequence[Told],
+        dry_run: bool,
+    ) -> Response:
+        language = self._desk.language(request)
+        teller = self._tellers[language] if dry_run else None
+        items = [_item(i, *pair, language, teller) for i, pair in enumerate(zip(found, told, strict=True))]
+        statuses = [each.status for each in told]
+        counts = {status: statuses.count(status) for status in STATUSES}
+        self._count(request, agency, told, counts, dry_run)
+        refused, all_ = counts["rejected"], len(told)
+        status = 207 if 0 < refused < all_ else 422 if refused else 200 if dry_run else 202
+        text = SUMS % (counts["accepted"], counts["duplicate"], refused, ",".join(items))
+        media = "application/json"
+        if status == 422:
+            said = problem_text(422, Door.EVENTS_REJECTED, language, f"{refused} of {all_} events rejected")
+            text, media = said.decode()[:-1] + ", " + text[1:], PROBLEM
+        return Response(text, status, HEADERS[language], media)
+
+    def _count(
+        self, request: Request, agency: str, told: Sequence[Told], counts: Mapping[str, int], dry_run: bool
+    ) -> None:
+        for each in told if counts["rejected"] else ():
+            if each.rejection is not None:
+                self._desk.count(request, each.rejection.code)
+        for status, count in counts.items():
+            if count and not dry_run:
+                self._metrics.count(GATEWAY_EVENTS, agency, status, by=count)
+
+
+def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]) -> Told | None:
+    """With what is known, and with the events before it in the same request; None: it is new."""
+    earlier = first.setdefault(event.identity, event)
+    same = found.same if found else True
+    if earlier is not event:
+        same = same and earlier.content == event.content
+    elif found is None:
+        return None
+    record = found.record if found else None
+    return Told("duplicate", event.id, record=record) if same else Told("rejected", event.id, CONFLICT)
+
+
+def _item(index: int, found: Examined | Refusal, told: Told, language: Language, teller: Teller | None) -> str:
+    """As JSON; what is nearly always the same is written down once."""
+    record = f'"{told.record}"' if told.record else "null"
+    if told.rejection is None:
+        text = PLAIN % (index, told.id, told.status, record)
+        if teller is None or not isinstance(found, Examined):
+            return text
+        receivers = [each.model_dump(mode="json") for each in teller.would_receive(found.of.name, found.data)]
+        return f'{text[:-1]},"receivers":{json.dumps(receivers, ensure_ascii=False)}}}'
+    rejection, meaning = told.rejection, explain(told.rejection.code, language)
+    said = {"index": index, "id": told.id, "status": told.status, "step": rejection.step, "code": rejection.code}
+    said |= {"detail": in_language(rejection.detail, language), "pointer": rejection.pointer}
+    said |= {"what": meaning.what, "fix": meaning.fix}
+    return json.dumps(said | {"record": None}, ensure_ascii=False)
+
+
+def _dry_run(request: Request) -> bool:
+    if not request.scope["query_string"]:
+        return False
+    query = request.query_params.multi_items()
+    if len(query) == 1 and query[0] in (("dry_run", "true"), ("dry_run", "false")):
+        return query[0][1] == "true"
+    raise Refused(400, Question.PARAMETER_INVALID, "expected no other parameter than dry_run, true or false")
+
+
+def _away(detail: str) -> Refused:
+    return Refused(503, Door.BROKER_AWAY, detail, retry_after=AWAY_SECONDS)

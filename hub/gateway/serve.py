@@ -1,0 +1,173 @@
+"""Runs the gateway until it is told to stop; requests under way are finished, and what was appended is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from hub.access import Audit
+from hub.access.from_settings import open_audit, open_doorkeeper, open_limits
+from hub.access.tls import uvicorn_tls
+from hub.errors import ConfigError
+from hub.gateway import ask, health
+from hub.gateway.about import About
+from hub.gateway.app import DOOR, Gateway
+from hub.gateway.bounds import MIB, Bounds, Budget
+from hub.gateway.desk import HttpDesk
+from hub.gateway.examine import Examiner
+from hub.gateway.known import Known
+from hub.gateway.openapi import Document
+from hub.gateway.protocol import IDLE_SECONDS, BoundedProtocol
+from hub.gateway.publish import Publishing
+from hub.gateway.questions import Questions
+from hub.gateway.read_back import ReadBack
+from hub.gateway.table import table
+from hub.kafka import outage
+from hub.kafka.appending import Appender
+from hub.kafka.connection import Connection
+from hub.kafka.following import Lookup
+from hub.metrics import GATEWAY_WAITING, Metrics
+from hub.pipeline.rulebook import Rulebook, SchemaIds
+from hub.settings import Settings
+from hub.views.views import Views
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 10
+LAST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the gateway is made of, beside what it makes itself."""
+
+    settings: Settings
+    connection: Connection
+    rules: Rulebook
+    ids: SchemaIds
+    views: Views
+    audit: Audit
+    metrics: Metrics
+    lookup: Lookup
+    read_back: ReadBack
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket on that port (0: a free one). Raises `ConfigError` that names a port that is taken."""
+    try:
+        return socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        raise ConfigError(f"port {port} on {host} cannot be used ({error.strerror}): set HUB_GATEWAY_PORT") from error
+
+
+def run(settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, bound: socket.socket) -> None:
+    """Serve on that socket until SIGTERM or SIGINT. Raises `ConfigError` before it begins."""
+    with _parts(settings, connection, rules, ids) as parts:
+        uvloop.run(_serve(parts, bound))
+
+
+@contextlib.contextmanager
+def _parts(settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds) -> Iterator[Parts]:
+    metrics = Metrics()
+    metrics.build(rules.catalogue.version)
+    lookup, read_back = Lookup(connection), ReadBack(Lookup(connection), rules)
+    try:
+        with (
+            open_audit(DOOR, settings, connection, lambda: ids, metrics) as audit,
+            Views(settings, connection) as views,
+        ):
+            yield Parts(settings, connection, rules, ids, views, audit, metrics, lookup, read_back)
+    finally:
+        lookup.close()
+        read_back.close()
+
+
+async def _serve(parts: Parts, bound: socket.socket) -> None:
+    outage.install()
+    topics = sorted(parts.rules.agency_of_topic)
+    appender = Appender(parts.connection, topics, parts.rules.partitions)
+    try:
+        await appender.start()
+    except Exception as error:
+        raise ConfigError(f"no producer at {parts.connection.bootstrap}: {type(error).__name__}") from error
+    app = application(parts, appender)
+    gc.collect()
+    gc.freeze()  # catalogue and rules live as long as the process: a collection need not walk them each time
+    gc.set_threshold(20_000, 20, 20)  # an event is a few hundred objects without cycles
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises them again when it has ended: all is told already
+    try:
+        await _Server(_config(parts, app)).serve([bound])
+    finally:
+        await appender.stop(LAST_SECONDS)
+
+
+def application(parts: Parts, appender: Appender) -> ASGIApp:
+    """All doors."""
+    settings, rules, metrics = parts.settings, parts.rules, parts.metrics
+    bounds = bounds_of(settings)
+    budget = Budget(bounds.waiting_bytes, lambda: appender.waiting_bytes)
+    limits = open_limits(settings, rules.catalogue)
+    keeper = open_doorkeeper(DOOR, settings, rules.catalogue, parts.audit)
+    desk = HttpDesk(keeper, parts.audit, metrics, bounds, budget)
+    known = Known(parts.views.receipts.verdicts_on, parts.read_back)
+    publishing = Publishing(desk, rules.catalogue, Examiner(rules), known, appender, limits, parts.audit, metrics)
+    questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret)
+    about = About(desk, rules.catalogue, parts.ids, limits)
+
+    def not_ready() -> list[str]:
+        return [name for name, wrong in (("broker", appender.away), ("views", not parts.views.ready)) if wrong]
+
+    def refresh() -> None:
+        metrics.set(GATEWAY_WAITING, to=budget.used)
+        parts.views.refresh(metrics)
+
+    document = Document(rules.catalogue, bounds)
+    routes = table(publishing, about, document, ask.routes(desk, questions), health.routes(metrics, not_ready, refresh))
+    return Gateway(desk, routes, metrics)
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    return Bounds(
+        body_bytes=int(settings.gateway_body_mib * MIB),
+        batch_events=settings.gateway_batch_events,
+        body_seconds=settings.gateway_body_seconds,
+        ack_seconds=settings.gateway_ack_seconds,
+        waiting_bytes=int(settings.gateway_waiting_mib * MIB),
+        requests=settings.gateway_requests,
+    )
+
+
+def _config(parts: Parts, app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        **uvicorn_tls(parts.settings, BoundedProtocol),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says when it serves."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port = sockets[0].getsockname()[:2]
+            log.info("the gateway serves", host=host, port=port)

@@ -1,0 +1,182 @@
+"""Appends records to topics and says where each is once the broker has it for good: an idempotent producer.
+
+Rows of one call that go to one partition wait on one future, whichever record batch they came to lie in; so a thousand
+events cost a handful of futures. aiokafka never gives a batch up while the producer is idempotent: it is sent until the
+broker has taken it. Who cannot wait so long is told `Retry`, and the record may be there all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.partitioner import murmur2
+
+from hub.errors import Retry
+from hub.kafka.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+BATCH_BYTES = 1 << 20
+"""Record batches are cut at this size; one record may be larger and then travels alone."""
+REQUEST_MS = 10_000
+AWAY_SECONDS = 3.0
+"""When records wait and none is taken for so long, the broker is away."""
+RENEW_SECONDS = 0.5
+CLOSE_SECONDS = 5.0
+
+Line = tuple[bytes, bytes, list[tuple[str, bytes]]]
+"""Key, value and headers of a record to append."""
+Place = tuple[int, int]
+"""Partition and offset; -1 where the broker had it before and no longer knows where."""
+
+
+class Appender:
+    """Used in one event loop. `topics` are looked up at the start, so that the first record does not wait for it."""
+
+    def __init__(self, connection: Connection, topics: Sequence[str], partitions: int) -> None:
+        self._connection, self._topics, self._partitions = connection, list(topics), partitions
+        self._producer: AIOKafkaProducer | None = None
+        self._waiting: dict[Any, tuple[float, int]] = {}
+        self._renewing: asyncio.Task[None] | None = None
+        self._progress = 0.0
+        self.waiting_bytes = 0
+
+    async def start(self) -> None:
+        """Raises what aiokafka raises where no broker answers."""
+        self._producer = await self._started()
+
+    @property
+    def away(self) -> bool:
+        """Whether records wait and the broker has taken none for some seconds, or there is no producer now."""
+        if self._producer is None:
+            return True
+        oldest = next(iter(self._waiting.values()), None)
+        return oldest is not None and time.monotonic() - max(oldest[0], self._progress) > AWAY_SECONDS
+
+    async def append(self, topic: str, lines: Sequence[Line], seconds: float) -> list[Place]:
+        """Where each line is, in their order. Raises `Retry` when the broker has not taken all of them in time: some
+        may be there, others may still come."""
+        if self._producer is None:
+            raise Retry("there is no producer at the moment")
+        batches, homes = {}, []
+        for line in lines:
+            batch, relative = self._put(topic, line)
+            batches[batch] = batch.future
+            homes.append((batch, relative))
+        try:
+            async with asyncio.timeout(seconds):
+                for future in batches.values():
+                    await asyncio.shield(future)
+        except TimeoutError:
+            raise Retry(f"the broker did not take the records within {seconds:.0f} seconds") from None
+        except Exception as error:
+            raise Retry(f"the broker did not take the records: {type(error).__name__}") from error
+        return [_place(batch, relative) for batch, relative in homes]
+
+    async def stop(self, seconds: float) -> None:
+        """What was appended is sent, for so long; then it is given up."""
+        if self._renewing:
+            self._renewing.cancel()
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _closed(producer, seconds)
+
+    def _put(self, topic: str, line: Line) -> tuple[Any, int]:
+        """The batch that the line lies in now, and its place there."""
+        key, value, headers = line
+        assert self._producer is not None
+        accumulator: Any = self._producer._message_accumulator
+        tp = _partition(topic, _number(key, self._partitions))
+        batches = accumulator._batches.get(tp)
+        batch = batches[-1] if batches else self._batch(accumulator, tp)
+        found = batch._builder.append(timestamp=None, key=key, value=value, headers=headers)
+        if found is None:  # full, or on its way already
+            batch = self._batch(accumulator, tp)
+            found = batch._builder.append(timestamp=None, key=key, value=value, headers=headers)
+        since, size = self._waiting[batch]
+        self._waiting[batch] = since, size + len(value)
+        self.waiting_bytes += len(value)
+        return batch, found.offset
+
+    def _batch(self, accumulator: Any, tp: TopicPartition) -> Any:
+        batch = accumulator._append_batch(accumulator.create_builder(), tp)
+        self._waiting[batch] = time.monotonic(), 0
+        batch.future.add_done_callback(lambda future: self._done(batch, future))
+        return batch
+
+    def _done(self, batch: Any, future: asyncio.Future[Any]) -> None:
+        self.waiting_bytes -= self._waiting.pop(batch)[1]
+        if future.cancelled() or future.exception() is not None:
+            self._renew()
+        else:
+            self._progress = time.monotonic()
+
+    def _renew(self) -> None:
+        """A batch that failed leaves a gap in its producer's numbers: that producer is used no more."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            log.warning("the broker refused a batch: a new producer is started")
+            self._renewing = asyncio.create_task(self._replace(producer))
+
+    async def _replace(self, producer: AIOKafkaProducer) -> None:
+        await _closed(producer, CLOSE_SECONDS)
+        while True:
+            try:
+                self._producer = await self._started()
+            except Exception as error:
+                log.warning("no producer yet", error=type(error).__name__)
+                await asyncio.sleep(RENEW_SECONDS)
+            else:
+                return
+
+    async def _started(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **self._connection.aiokafka(),
+            enable_idempotence=True,  # a retry after a lost answer writes nothing twice
+            acks="all",  # accepted means durable on all in-sync replicas
+            linger_ms=0,  # what comes while a request is under way goes with the next one
+            max_batch_size=BATCH_BYTES,
+            request_timeout_ms=REQUEST_MS,
+        )
+        try:
+            await producer.start()
+            await producer.client.set_topics(self._topics)
+        except BaseException:
+            await _closed(producer, CLOSE_SECONDS)
+            raise
+        return producer
+
+
+@lru_cache(maxsize=65_536)
+def _number(key: bytes, partitions: int) -> int:
+    """As Java's default partitioner has it."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+@lru_cache(maxsize=65_536)
+def _partition(topic: str, number: int) -> TopicPartition:
+    return TopicPartition(topic, number)
+
+
+def _place(batch: Any, relative: int) -> Place:
+    at = batch.future.result()
+    return at.partition, at.offset + relative if at.offset >= 0 else -1
+
+
+async def _closed(producer: AIOKafkaProducer, seconds: float) -> None:
+    with suppress(Exception):  # a broker that is away cannot be told; what it had not taken fails
+        async with asyncio.timeout(seconds):
+            await producer.stop()
+            return
+    accumulator: Any = producer._message_accumulator
+    accumulator.fail_all(Retry("the producer was given up"))
+    with suppress(Exception):
+        async with asyncio.timeout(1):
+            await producer.client.close()

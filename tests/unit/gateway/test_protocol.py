@@ -1,0 +1,209 @@
+"""Abuse over raw sockets: clear refusals, and a connection that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from gateway_room import Room, event
+
+from hub.gateway import protocol
+from hub.gateway.bounds import Bounds
+from hub.gateway.protocol import BoundedProtocol
+
+GONE = (BrokenPipeError, ConnectionResetError)
+AUTH = "Authorization: Bearer mod\r\nContent-Type: application/cloudevents+json\r\n"
+
+
+@contextmanager
+def serving(room: Room) -> Iterator[int]:
+    """A real server over the gateway in memory; its port."""
+    config = uvicorn.Config(
+        room.app, port=0, http=BoundedProtocol, ws="none", lifespan="off", log_config=None, log_level="critical"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.4)
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
+    with serving(Room(Bounds(body_bytes=100_000, body_seconds=0.4))) as number:
+        yield number
+
+
+def talk(port: int, *parts: bytes | Callable[[], bytes | None], seconds: float = 10) -> tuple[int, dict[str, Any]]:
+    """Send and read to the end; (status, problem). A part that is a function is called until it gives None."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as sock:
+        try:
+            for part in parts:
+                if isinstance(part, bytes):
+                    sock.sendall(part)
+                    continue
+                while (piece := part()) is not None:
+                    sock.sendall(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        return answered(sock)
+
+
+def answered(sock: socket.socket) -> tuple[int, dict[str, Any]]:
+    head, data = b"", b""
+    try:
+        while b"\r\n\r\n" not in data and (piece := sock.recv(65_536)):
+            data += piece
+        head, _, data = data.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        while len(data) < length and (piece := sock.recv(65_536)):
+            data += piece
+    except ConnectionResetError:
+        pass
+    return int(head[9:12]), json.loads(data) if data else {}
+
+
+def times(count: int, piece: bytes) -> Callable[[], bytes | None]:
+    left = iter([piece] * count)
+    return lambda: next(left, None)
+
+
+def head(length: int | str, more: str = "") -> bytes:
+    said = f"Transfer-Encoding: {length}" if isinstance(length, str) else f"Content-Length: {length}"
+    return f"POST /v1/events HTTP/1.1\r\nHost: hub\r\n{AUTH}{more}{said}\r\n\r\n".encode()
+
+
+def test_an_event_goes_through(port: int) -> None:
+    body = json.dumps(event()).encode()
+    assert talk(port, head(len(body)), body)[0] == 202
+    assert talk(port, head("chunked"), b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))[0] == 202
+
+
+def test_a_hundred_thousand_headers(port: int) -> None:
+    status, said = talk(port, b"GET /v1/whoami HTTP/1.1\r\n", times(100, b"x: y\r\n" * 1_000), b"\r\n")
+    assert (status, said["code"]) == (431, "headers_too_large")
+
+
+def test_one_header_without_end(port: int) -> None:
+    status, said = talk(port, b"GET /v1/whoami HTTP/1.1\r\nx: ", times(200, b"y" * 65_536))
+    assert (status, said["code"]) == (431, "headers_too_large")
+
+
+def test_an_address_without_end(port: int) -> None:
+    status, said = talk(port, b"GET /", times(200, b"y" * 65_536))
+    assert (status, said["code"]) == (414, "address_too_long")
+
+
+def test_a_trailer_without_end(port: int) -> None:
+    """After a chunked body there may be headers again."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(head("chunked") + b"2\r\n{}\r\n0\r\nx: ")
+        with pytest.raises(GONE):
+            for _ in range(2_000):
+                sock.sendall(b"y" * 65_536)
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /v1/whoami HTTP/1.1\r\nx: y\r\n"])
+def test_a_head_that_does_not_come(port: int, first: bytes) -> None:
+    began = time.monotonic()
+    status, said = talk(port, first)
+    assert (status, said["code"]) == (408, "body_too_slow") and time.monotonic() - began < 5
+
+
+def test_a_body_that_comes_too_slowly(port: int) -> None:
+    began = time.monotonic()
+    status, said = talk(port, head(1_000), b"{")
+    assert (status, said["code"]) == (408, "body_too_slow") and time.monotonic() - began < 5
+
+
+def test_a_body_that_says_it_is_large_is_refused_before_it_comes(port: int) -> None:
+    status, said = talk(port, head(10**12))
+    assert (status, said["code"]) == (413, "body_too_large")
+
+
+def test_a_body_that_does_not_say_so_is_refused_when_it_is(port: int) -> None:
+    status, said = talk(port, head("chunked"), times(20, b"4000\r\n" + b" " * 0x4000 + b"\r\n"))
+    assert (status, said["code"]) == (413, "body_too_large")
+
+
+def test_what_nobody_wants_any_more_is_not_taken_for_ever(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(head(10**12))
+        with pytest.raises(GONE):
+            for _ in range(4_000):
+                sock.sendall(b" " * 65_536)
+
+
+def test_a_compressed_body_is_not_unpacked(port: int) -> None:
+    bomb = gzip.compress(b" " * 10_000_000)
+    status, said = talk(port, head(len(bomb), "Content-Encoding: gzip\r\n"), bomb)
+    assert (status, said["code"]) == (415, "content_encoding_unsupported")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"hello\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /v1/events HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST /v1/events HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/events HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_what_is_no_http_is_a_400(port: int, said: bytes) -> None:
+    status, problem = talk(port, said)
+    assert (status, problem["code"]) == (400, "request_malformed")
+
+
+def test_many_requests_at_once_on_one_connection_are_bounded(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(b"GET /v1/whoami HTTP/1.1\r\nHost: hub\r\n\r\n" * 5_000)
+        data = b""
+        while piece := sock.recv(1 << 20):
+            data += piece
+    assert 1 <= data.count(b"HTTP/1.1 401") <= protocol.PIPELINED + 2
+
+
+def test_one_connection_serves_many_requests_after_each_other(port: int) -> None:
+    body = json.dumps(event()).encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        for _ in range(50):
+            sock.sendall(head(len(body)) + body)
+            assert answered(sock)[0] == 202
+
+
+def test_the_next_request_is_answered_after_a_refused_one(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(head(200_000) + b" " * 200_000)
+        assert answered(sock)[0] == 413
+        body = json.dumps(event()).encode()
+        sock.sendall(head(len(body)) + body)
+        assert answered(sock)[0] == 202
+
+
+def test_more_connections_than_there_may_be_are_closed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS", 3)
+    socks = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as extra, pytest.raises(GONE):
+        while extra.recv(1) == b"":
+            extra.sendall(b"x")
+    for sock in socks:
+        sock.close()

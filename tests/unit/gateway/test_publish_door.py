@@ -1,0 +1,389 @@
+"""POST /v1/events in memory: what is answered, what is kept, and what nobody is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from gateway_room import MUCH, Room, event, publisher_of
+from world import VETERAN, catalogue
+
+from hub.errors import Code
+from hub.gateway import app
+from hub.gateway.bounds import Bounds
+from hub.pipeline.refuse import DENIALS
+from hub.texts import texts
+from hub.views.receipts import Verdict
+
+ITEM = {"index", "id", "status", "step", "code", "detail", "pointer", "what", "fix", "record"}
+CANARY = "KANARYA"
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def only(answer: Any) -> dict[str, Any]:
+    (item,) = answer.json()["items"]
+    return item  # type: ignore[no-any-return]
+
+
+def test_one_event_is_accepted_once_it_is_kept(room: Room) -> None:
+    answer = room.publish(event())
+    assert answer.status_code == 202 and answer.headers["content-type"] == "application/json"
+    item = only(answer)
+    assert set(item) == ITEM and item["status"] == "accepted" and item["record"] == "in.mod/0/0"
+    assert {item[name] for name in ("step", "code", "detail", "pointer", "what", "fix")} == {None}
+    assert len(room.broker.kept["in.mod"]) == 1
+
+
+@pytest.mark.parametrize("name", sorted(catalogue().types))
+def test_every_type_can_be_published(room: Room, name: str) -> None:
+    made = event(name)
+    assert room.publish(made, publisher_of(made)).status_code == 202
+
+
+def test_a_batch_has_an_item_for_each_in_its_order(room: Room) -> None:
+    made = [event(id="a"), event(id="b", data={"category": "X"}), event(id="c")]
+    answer = room.publish(made)
+    assert answer.status_code == 207
+    assert [(i["index"], i["id"], i["status"]) for i in answer.json()["items"]] == [
+        (0, "a", "accepted"),
+        (1, "b", "rejected"),
+        (2, "c", "accepted"),
+    ]
+    assert [answer.json()[name] for name in ("accepted", "duplicate", "rejected")] == [2, 0, 1]
+    assert len(room.broker.kept["in.mod"]) == 2
+
+
+def test_none_accepted_is_a_problem_with_items(room: Room) -> None:
+    answer = room.publish([event(data={"category": "X"}), {}])
+    assert answer.status_code == 422 and answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "events_rejected" and len(answer.json()["items"]) == 2
+    assert room.broker.kept == {}
+
+
+def test_an_empty_batch_is_accepted(room: Room) -> None:
+    answer = room.publish([])
+    assert answer.status_code == 202 and answer.json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "pointer", "expected"),
+    [
+        ({"data": {"category": "WARS"}}, "body_invalid", "/data/category", "expected one of WAR, LABOUR, MILITARY"),
+        ({"data": {"fin": "abc"}}, "fin_invalid", "/data/fin", "found a string of 3 characters"),
+        ({"data": {"valid_until": "2020-01-01"}}, "rule_broken", "/data", "/data/effective_from must be <"),
+        ({"data": {"district": "mars"}}, "rule_broken", "/data/district", "expected a code of the catalogue's list"),
+        ({"data": {"surnam": "x"}}, "body_invalid", "/data", "found 1 that it does not have"),
+        ({"time": "yesterday"}, "header_invalid", "/time", "RFC 3339"),
+        ({"id": "a b"}, "header_invalid", "/id", "1 to 64"),
+        ({"id": None}, "header_invalid", "/id", "found nothing"),
+        ({"source": "urn:az:agency:moc"}, "source_mismatch", "/source", "expected urn:az:agency:mod"),
+        ({"type": "az.zefer.Nothing"}, "type_unknown", "/type", "expected an event type"),
+        ({"type": "az.zefer.disability.DisabilityDetermined"}, "type_not_allowed", "/type", "may not publish"),
+        ({"specversion": "0.3"}, "header_invalid", "/specversion", "expected 1.0"),
+        ({"data_base64": "AA=="}, "body_invalid", "/data_base64", "expected data, as JSON"),
+        ({"datacontenttype": "text/xml"}, "header_invalid", "/datacontenttype", "application/json"),
+        ({"sequence": "x"}, "header_invalid", "/sequence", "1 to 18 digits"),
+    ],
+)
+def test_a_refusal_says_where_what_was_expected_and_how_to_mend_it(
+    room: Room, given: dict[str, Any], code: str, pointer: str, expected: str
+) -> None:
+    made = event(**given) if "data" in given else event() | given
+    told = {language: only(room.publish(made, headers={"Accept-Language": language})) for language in ("en", "az")}
+    for language, item in told.items():
+        assert (item["status"], item["code"], item["pointer"]) == ("rejected", code, pointer)
+        assert (item["what"], item["fix"]) == texts()[code, language]  # type: ignore[index]
+    assert expected in told["en"]["detail"]
+    assert told["en"]["fix"] != told["az"]["fix"]
+    assert bool(room.audit.denials) == (code in DENIALS)
+
+
+def test_the_same_again_is_a_duplicate_and_not_kept_twice(room: Room) -> None:
+    room.publish(event())
+    again = room.publish(event())
+    assert again.status_code == 202 and only(again)["status"] == "duplicate"
+    assert only(again)["record"] == "in.mod/0/0" and len(room.broker.kept["in.mod"]) == 1
+
+
+def test_the_same_id_with_other_content_is_a_conflict(room: Room) -> None:
+    room.publish(event())
+    other = room.publish(event(data={"district": "baki"}))
+    assert other.status_code == 422 and only(other)["code"] == "identity_conflict"
+
+
+def test_the_same_id_of_another_person_is_another_event(room: Room) -> None:
+    room.publish(event())
+    assert only(room.publish(event(data={"fin": "AAAAAA1"})))["status"] == "accepted"
+
+
+def test_within_one_batch_too(room: Room) -> None:
+    answer = room.publish([event(), event(), event(data={"district": "baki"})])
+    assert [i["status"] for i in answer.json()["items"]] == ["accepted", "duplicate", "rejected"]
+    assert len(room.broker.kept["in.mod"]) == 1
+
+
+def verdict(record: str, said: str) -> Verdict:
+    return Verdict(record, {"verdict": said})
+
+
+def identity_of(room: Room, made: Any) -> tuple[str, bytes]:
+    found = room.publishing._examiner.examine("mod", made)
+    return found.identity.hex(), found.content  # type: ignore[union-attr]
+
+
+def test_what_the_receipts_know_is_a_duplicate_after_a_look_at_the_record(room: Room) -> None:
+    id, content = identity_of(room, event())
+    room.verdicts[id], room.contents["in.mod/1/7"] = [verdict("in.mod/1/7", "APPLIED")], content
+    assert only(room.publish(event())) | {"record": ""} == only(room.publish(event())) | {"record": ""}
+    assert only(room.publish(event()))["status"] == "duplicate" and room.broker.kept == {}
+    assert only(room.publish(event(data={"district": "baki"})))["code"] == "identity_conflict"
+
+
+def test_where_the_record_is_gone_the_receipt_decides(room: Room) -> None:
+    id, _ = identity_of(room, event())
+    room.verdicts[id] = [verdict("in.mod/1/7", "APPLIED")]
+    assert only(room.publish(event()))["status"] == "accepted"
+
+
+def test_what_was_refused_before_may_come_again(room: Room) -> None:
+    id, _ = identity_of(room, event())
+    room.verdicts[id] = [verdict("in.mod/1/7", "REJECTED")]
+    assert only(room.publish(event()))["status"] == "accepted"
+
+
+def test_what_this_gateway_took_is_no_conflict_where_another_record_was_applied(room: Room) -> None:
+    room.publish(event(data={"district": "baki"}))
+    id, content = identity_of(room, event())
+    room.verdicts[id], room.contents["in.mod/3/3"] = [verdict("in.mod/3/3", "APPLIED")], content
+    assert only(room.publish(event()))["status"] == "duplicate"
+
+
+def test_views_that_are_not_ready_hold_nobody_up(room: Room) -> None:
+    room.views_ready = False
+    assert room.publish(event()).status_code == 202
+    assert only(room.publish(event()))["status"] == "duplicate"
+
+
+def test_what_is_remembered_is_bounded(room: Room) -> None:
+    room.known._kept = 3
+    room.publish([event(id=f"e-{i}") for i in range(10)])
+    assert len(room.known._recent) == 3
+
+
+def test_a_dry_run_stores_nothing_and_says_who_would_get_what(room: Room) -> None:
+    answer = room.publish(event(data={"service_branch": "ARMY"}), params={"dry_run": "true"})
+    assert answer.status_code == 200 and room.broker.kept == {}
+    receivers = {each["agency"]: each for each in only(answer)["receivers"]}
+    assert set(receivers) == {e.agency for e in catalogue().entitlements[VETERAN]}
+    tax = receivers["tax"]
+    assert tax["outcome"] == "offered" and tax["basis"] == "law-tax" and tax["law"]
+    assert "surname" in tax["fields"]["absent"] and "category" in tax["fields"]["clear"]
+    assert receivers["sbs"]["outcome"] == "withheld" and receivers["sbs"]["when"] == {"service_branch": ["BORDER"]}
+    assert "surname" in receivers["mod"]["fields"]["masked"]
+    assert room.publish(event()).status_code == 202, "it was not remembered either"
+
+
+def test_a_dry_run_works_while_the_broker_is_away(room: Room) -> None:
+    room.broker.away = True
+    assert room.publish(event(), params={"dry_run": "true"}).status_code == 200
+
+
+@pytest.mark.parametrize("query", [{"dry_run": "yes"}, {"dryrun": "true"}, {"dry_run": ["true", "false"]}])
+def test_a_wrong_parameter_is_refused(room: Room, query: Any) -> None:
+    answer = room.publish(event(), params=query)
+    assert answer.status_code == 400 and answer.json()["code"] == "parameter_invalid" and room.broker.kept == {}
+
+
+@pytest.mark.parametrize("fault", ["away", "slow"])
+def test_a_broker_that_does_not_take_it_is_never_a_202(room: Room, fault: str) -> None:
+    setattr(room.broker, fault, True)
+    answer = room.publish([event(), event(id="x", data={"category": "X"})])
+    assert answer.status_code == 503 and answer.json()["code"] == "broker_away"
+    assert int(answer.headers["retry-after"]) >= 1
+    setattr(room.broker, fault, False)
+    assert only(room.publish(event()))["status"] == "accepted", "what is not known to be durable is taken again"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "json_invalid"),
+        (b"{", "json_invalid"),
+        (b'{"a": NaN}', "json_invalid"),
+        (b'\xff\xfe{"a": 1}', "json_invalid"),
+        (b'{"a": 1, "a": 2}', "json_duplicate_key"),
+        (b'{"data": {"fin": "A", "fin": "B"}}', "json_duplicate_key"),
+        (b'{"a": ' + b"[" * 100_000, "json_too_deep"),
+        (b'{"a": ' + b'{"a": ' * 100_000, "json_too_deep"),
+        (b"[]", "envelope_invalid"),
+        (b'"text"', "envelope_invalid"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "json_invalid"),
+    ],
+    ids=range(11),
+)
+def test_what_is_no_json_object_is_refused_without_being_quoted(room: Room, body: bytes, code: str) -> None:
+    answer = room.publish(body)
+    assert answer.status_code == 400 and answer.json()["code"] == code
+
+
+def test_a_name_that_stands_twice_is_not_repeated(room: Room) -> None:
+    assert CANARY not in room.publish(f'{{"{CANARY}": 1, "{CANARY}": 2}}'.encode()).text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Content-Type": "application/json"}, 415, "content_type_unsupported"),
+        ({"Content-Type": "application/cloudevents+json; charset=utf-16"}, 415, "content_type_unsupported"),
+        ({"Content-Encoding": "gzip"}, 415, "content_encoding_unsupported"),
+        ({"Accept": "text/html"}, 406, "not_acceptable"),
+        ({"Accept": "application/json;q=0"}, 406, "not_acceptable"),
+        ({"Authorization": "Bearer nobody"}, 401, "token_unknown"),
+    ],
+)
+def test_negotiation(room: Room, headers: dict[str, str], status: int, code: str) -> None:
+    answer = room.publish(event(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json" and room.broker.kept == {}
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/*", "text/html, application/json;q=0.1", ""])
+def test_who_can_read_json_gets_it(room: Room, accept: str) -> None:
+    assert room.publish(event(), headers={"Accept": accept}).status_code == 202
+
+
+def test_utf8_may_be_said(room: Room) -> None:
+    kind = "application/cloudevents+json; charset=UTF-8"
+    assert room.publish(event(), headers={"Content-Type": kind}).status_code == 202
+
+
+def test_a_body_and_a_batch_have_bounds() -> None:
+    room = Room(Bounds(body_bytes=20_000, batch_events=3))
+    assert room.publish(event() | {"x": "y" * 20_000}).json()["code"] == "body_too_large"
+    answer = room.publish([event(id=f"e-{i}") for i in range(4)])
+    assert answer.status_code == 413 and answer.json()["code"] == "batch_too_long"
+    assert room.budget.used == 0, "what was held is given back"
+
+
+def test_an_event_of_more_than_a_mib_is_refused_alone(room: Room) -> None:
+    name = next(n for n, of in catalogue().types.items() if any("maxLength" not in f for f in of.schema["fields"]))
+    made = event(VETERAN, data={"surname": "x" * 100, "conflicts": ["OTHER"] * 1_100_000})
+    answer = room.publish([made, event(id="small")])
+    assert name and answer.status_code == 413, "one body has 4 MiB at the most"
+    small = Room(Bounds(body_bytes=32 << 20)).publish([made, event(id="small")])
+    assert [i["code"] for i in small.json()["items"]] == ["too_large", None]
+
+
+def test_memory_that_is_taken_means_busy() -> None:
+    room = Room(Bounds(waiting_bytes=100))
+    answer = room.publish(event())
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy") and answer.headers["retry-after"] == "1"
+    assert room.budget.used == 0
+
+
+def test_a_limit_is_a_429_that_says_when_to_come_again() -> None:
+    room = Room(limit=MUCH.model_copy(update={"events": 1.0, "events_burst": 2.0}))
+    assert room.publish([event(id="a"), event(id="b")]).status_code == 202
+    answer = room.publish(event(id="c"))
+    assert answer.status_code == 429 and answer.json()["code"] == "rate_limited"
+    assert int(answer.headers["retry-after"]) >= 1 and len(room.broker.kept["in.mod"]) == 2
+
+
+def test_a_slow_body_is_given_up() -> None:
+    room = Room(Bounds(body_seconds=0.05))
+
+    async def slowly() -> int:
+        sent: list[Any] = []
+        silence = asyncio.Event()
+
+        async def receive() -> Any:
+            await silence.wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"authorization", b"Bearer mod"), (b"content-type", b"application/cloudevents+json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/events", "query_string": b"", "headers": headers}
+        await room.app(scope, receive, send)
+        assert (b"connection", b"close") in sent[0]["headers"]
+        return int(sent[0]["status"])
+
+    assert asyncio.run(slowly()) == 408
+
+
+def test_what_nobody_may_see_is_in_no_answer_log_or_metric(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    places: list[Any] = [
+        event(data={"fin": CANARY}),
+        event(data={"fin": CANARY, "category": CANARY}),
+        event(id=f"x-{CANARY}", data={"fin": CANARY, "district": "mars"}),
+        event(id=f"x-{CANARY}", data={"fin": CANARY, "category": 7}),
+        event(data={"fin": CANARY}) | {"subject": CANARY},
+        event(data={"fin": CANARY}) | {CANARY: 1},
+        event(data={"fin": CANARY, CANARY: CANARY}),
+        event(data={"fin": CANARY, "surname": CANARY * 50}),
+        event() | {"type": CANARY, "source": CANARY},
+        event() | {"time": CANARY},
+        event() | {"data": CANARY},
+    ]
+    for made in places:
+        for dry in ({}, {"dry_run": "true"}):
+            answer = room.publish([made], params=dry)
+            assert CANARY not in answer.text and CANARY not in str(answer.headers), made
+    assert CANARY not in caplog.text and CANARY.encode() not in room.metrics.page()
+    assert not any(CANARY in str(denial) for denial in room.audit.denials)
+    for key, _, headers in room.broker.kept.get("in.mod", ()):
+        assert CANARY.encode() not in key and all(CANARY.encode() not in value for _, value in headers)
+
+
+def test_metrics_have_labels_of_closed_sets(room: Room) -> None:
+    room.publish(event())
+    room.publish(event(data={"category": "X"}))
+    room.publish(event(), "nobody-known")
+    room.ask("GET", "/anything/else")
+    page = room.metrics.page().decode()
+    assert 'hub_gateway_events_total{agency="mod",status="accepted"} 1.0' in page
+    assert 'hub_http_rejected_total{agency="mod",code="body_invalid"} 1.0' in page
+    assert 'hub_http_rejected_total{agency="nobody",code="token_unknown"} 1.0' in page
+    assert 'hub_http_requests_total{door="gateway",route="other",status="404"} 1.0' in page
+    assert "nobody-known" not in page and "anything" not in page
+
+
+def test_a_failure_of_the_hubs_own_is_a_500_that_tells_nothing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError(CANARY)
+
+    told: list[str] = []
+    monkeypatch.setattr(app, "log", type("Log", (), {"exception": lambda _, text, **more: told.append(text)})())
+    room.publishing._examiner = type("Broken", (), {"examine": broken})()
+    answer = room.publish(event())
+    assert answer.status_code == 500 and answer.json()["code"] == "failed" and CANARY not in answer.text
+    assert room.budget.used == 0 and told == ["a request failed"]
+
+
+def test_every_code_of_an_event_can_be_said_at_the_door() -> None:
+    assert {code.value for code in Code} <= {code for code, _ in texts()}
+
+
+def test_others_have_a_turn_while_a_long_batch_is_looked_at(room: Room) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def examined() -> None:
+        task = asyncio.create_task(count())
+        await room.publishing._examined("mod", [event(id=f"e-{i}") for i in range(200)])
+        task.cancel()
+
+    asyncio.run(examined())
+    assert turns >= 5
