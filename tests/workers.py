@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,11 @@ def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any
     return found
 
 
+def logged(line: Mapping[str, Any]) -> float:
+    """When a line was logged, Unix time."""
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
+
+
 class Worker:
     """One worker process, and what its log says of the numbers that it holds."""
 
@@ -118,6 +124,11 @@ class Worker:
             text[text.index("{") :] for text in self._log.read_text().splitlines() if f'"event": "{event}"' in text
         ]
         return [json.loads(text) for text in texts]
+
+    def since(self, event: str, at: float, **fields: Any) -> list[dict[str, Any]]:
+        """Lines of its log with that event and these fields, after that moment (Unix time)."""
+        lines = (line for line in self.said(event) if logged(line) > at)
+        return [line for line in lines if all(line.get(name) == value for name, value in fields.items())]
 
     def numbers(self, lane: str) -> list[int]:
         """Those that the group gave it last."""

@@ -79,7 +79,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._commits = 0
+        self._commits, self._taking = 0, False
         self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
@@ -94,7 +94,7 @@ class Number:
         Gives what the number can begin with if it comes back; None where the last transaction's outcome is not known.
         """
         self._stopping.set()
-        if not self.ready:
+        if self._taking or not self.ready:
             self._task.cancel()
         done, _ = await asyncio.wait({self._task}, timeout=END_SECONDS)
         if not done:
@@ -199,6 +199,8 @@ class Number:
         take = Taking(self._consumer, self._committed, runtime.batch_records, fair, paused)
         while not self._stopping.is_set():
             records = await self._taken(take)
+            if self._stopping.is_set():
+                return
             if not self._spec.fair:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
@@ -210,12 +212,23 @@ class Number:
             self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
 
     async def _taken(self, take: Taking) -> list[Any]:
+        """None where none came, or where the number is given back: aiokafka holds whoever asks until the next
+        assignment, which waits for this number to end."""
+        self._taking = True
         try:
             return await take()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not self._stopping.is_set():
+                raise
+            task.uncancel()
+            return []
         except OffsetOutOfRangeError as error:
             raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
         except NoOffsetForPartitionError:
             return []  # said once for a partition whose position had not been set before it was paused
+        finally:
+            self._taking = False
 
     async def _try_suspects(self) -> None:
         """Records on which processes have died: alone, in small parts, each noted before and after the step."""
@@ -223,6 +236,8 @@ class Number:
         while (tp := suspects.next) is not None and not self._stopping.is_set():
             assert self._producer is not None
             records = await self._alone(tp, suspects.records)
+            if self._stopping.is_set():
+                return
             if not records:
                 await suspects.passed(self._producer, self._committed, 0)
             elif suspects.guilty(self._committed):
@@ -240,7 +255,7 @@ class Number:
         """The next records of one partition; none where none came for a while."""
         take = Taking(self._consumer, {tp: self._committed[tp]}, most)
         until = time.monotonic() + ALONE_SECONDS
-        while not (records := await self._taken(take)) and time.monotonic() < until:
+        while not (records := await self._taken(take)) and time.monotonic() < until and not self._stopping.is_set():
             pass
         return records
 

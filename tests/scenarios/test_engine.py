@@ -7,8 +7,6 @@ import json
 import signal
 import struct
 import time
-from datetime import datetime
-from typing import Any
 
 import crc32c
 from aiokafka import AIOKafkaProducer
@@ -70,15 +68,10 @@ def test_a_worker_that_is_stopped_hands_over_at_once(stage: Stage) -> None:
         load.finished()
     assert code == 0
     assert members == [1, 1], "it has left its groups: nobody waits for a session to time out"
-    kept = [line for line in other.said("ready") if _at(line) > at and line["lane"] == "ledger"]
-    assert all(line["kept"] for line in kept if line["number"] in before), "what it held goes on without a rebuild"
+    begun = other.since("ready", at, lane="ledger")
+    assert all(line["kept"] for line in begun if line["number"] in before), "what it held goes on without a rebuild"
     assert load.in_flight(at) > 0
     exactly_once(load)
-
-
-def _at(line: dict[str, Any]) -> float:
-    """When a line was logged, Unix time."""
-    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 async def header_that_is_no_text(bootstrap: str, topic: str, partition: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 
 from confluent_kafka import Producer
+from load import EVENTS_EACH, Load, exactly_once
 from senders import Sender
-from workers import DEADLY, PARTITIONS, PATIENCE, Stage, until
+from workers import DEADLY, PARTITIONS, PATIENCE, Stage, logged, until
 
 
 @contextlib.contextmanager
@@ -131,3 +133,44 @@ def test_a_slow_broker_holds_back_what_is_taken_and_memory_stays_flat(stage: Sta
     assert 0 < decided < sent / 2, "it carries, and most of it still waits"
     assert held < 100 << 20
     assert worker.ready()
+
+
+BIG, FACTS = 3, 200_000
+"""A number of the ledger, and how many facts of persons of their own its state gets."""
+
+
+def test_a_number_that_rebuilds_a_large_state_stops_no_other(stage: Stage) -> None:
+    one, other = stage.workers()
+    with Load(stage, "learn") as load:
+        load.finished()
+    _enlarge(stage, BIG, FACTS)
+    leaving, staying = (one, other) if BIG in one.numbers("ledger") else (other, one)
+    with Load(stage, "quiet", rate=200) as load:
+        load.reached(100)
+        at = leaving.signal(signal.SIGTERM)
+        begun = until(lambda: staying.since("ready", at, lane="ledger"), "its own numbers carry again")
+        big = until(lambda: staying.since("ready", at, lane="ledger", number=BIG), "the large one carries")[0]
+        load.finished()
+    exactly_once(load)
+    first, last = logged(begun[0]), logged(big)
+    meanwhile = sum(first < receipt["decided"] / 1000 < last for _, receipt in load.receipts)
+    print(f"{big['keys']} keys in {big['seconds']} s, {meanwhile} verdicts of other numbers meanwhile")
+    assert big["keys"] > FACTS / 2 / EVENTS_EACH and last - first > 1, "it took a while"
+    assert meanwhile > load.rate / 8 * (last - first), "those that need no rebuild, a quarter at the least, carry on"
+    assert len(staying.since("assigned", at, lane="ledger")) == 1, "it stays in its group"
+    assert not staying.said("starting again")
+
+
+def _enlarge(stage: Stage, number: int, facts: int) -> None:
+    """Add to the state of a number: the facts that are there, of other persons."""
+    topic = "state.ledger"
+    found = [m for m in stage.read(topic) if m.partition() == number and b"/" in (m.key() or b"")]
+    producer = Producer({"bootstrap.servers": stage.bootstrap, "acks": "all", "log_level": 0, "linger.ms": 50})
+    for n in range(facts):
+        message = found[n % len(found)]
+        person, _, id = (message.key() or b"").partition(b"/")
+        another = b"%032x" % (n // len(found) << 64 | int(person[:16], 16))
+        producer.produce(topic, (message.value() or b"").replace(person, another), another + b"/" + id, number)
+        if n % 10_000 == 0:
+            producer.flush()
+    assert not producer.flush(PATIENCE)
