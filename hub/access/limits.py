@@ -18,6 +18,8 @@ from hub.settings import Limit
 BAKU = timezone(timedelta(hours=4))
 """A quota's day is the calendar's in Baku, which has no summer time."""
 MIB = 1 << 20
+ROUNDING = 1e-7
+"""Of an event or a byte: who comes when told to must not be sent away for a float's last digits; they are owed."""
 
 
 class Wait(float):
@@ -43,7 +45,8 @@ class Bucket:
         """Seconds until so much may be taken; 0: now."""
         self._level = min(self._burst, self._level + max(0.0, now - self._at) * self._rate)
         self._at = max(self._at, now)
-        return max(0.0, min(amount, self._burst) - self._level) / self._rate
+        short = min(amount, self._burst) - self._level
+        return short / self._rate if short > ROUNDING else 0.0
 
     def take(self, amount: float) -> None:
         self._level -= amount

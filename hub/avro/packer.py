@@ -151,11 +151,12 @@ def number(value: int) -> bytes:
     if value < 2097152:
         rest = value >> 7
         return bytes((value & 127 | 128, rest) if rest < 128 else (value & 127 | 128, rest & 127 | 128, rest >> 7))
-    return _long(value)
+    return unsigned(value)
 
 
 @lru_cache(maxsize=16384)  # the times in one batch are close to each other
-def _long(value: int) -> bytes:
+def unsigned(value: int) -> bytes:
+    """Seven bits a byte, without zigzag."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from crc32c import crc32c
 
 from hub.event import Row
-from hub.pipeline.packed import pack_headers, varint
+from hub.pipeline.packed import NO_BYTES, SIZE, pack_headers, varint
 
 MAGIC, TRANSACTIONAL = 2, 0x10
 RECORDS = 8192
@@ -26,8 +26,6 @@ LENGTH = 5
 _BEFORE_CRC = struct.Struct(">qiibI")  # base offset, length, leader epoch, magic, CRC
 _AFTER_CRC = struct.Struct(">hiqqqhii")  # attributes, last offset, times, producer's id and epoch, sequence, count
 _BEFORE_LENGTH = 12
-_NO_BYTES = varint(-1)
-_VARINT = tuple(varint(value) for value in range(8192))
 _BEGIN = tuple(b"\0\0" + varint(offset) for offset in range(RECORDS))  # flags, difference in time, offset
 
 
@@ -44,7 +42,7 @@ def record_batches(rows: Iterable[Row], timestamp: int, limit: int) -> Iterator[
             yield RecordBatch(parts, count, timestamp)
             parts, count, room = [], 0, limit
         try:
-            record = b"".join((_BEGIN[count], _VARINT[len(key)], key, _VARINT[len(value)], value, packed))  # type: ignore[arg-type]
+            record = b"".join((_BEGIN[count], SIZE[len(key)], key, SIZE[len(value)], value, packed))  # type: ignore[arg-type]
         except (TypeError, IndexError):  # none of it, or much
             record = b"".join((_BEGIN[count], _sized(key), _sized(value), packed))
         room -= len(record) + LENGTH
@@ -60,12 +58,12 @@ def record_batches(rows: Iterable[Row], timestamp: int, limit: int) -> Iterator[
 
 def _sized(value: bytes | None) -> bytes:
     """A value with its length before it; -1 where there is none."""
-    return _NO_BYTES if value is None else _size(value) + value
+    return NO_BYTES if value is None else _size(value) + value
 
 
 def _size(value: bytes) -> bytes:
     length = len(value)
-    return _VARINT[length] if length < len(_VARINT) else varint(length)
+    return SIZE[length] if length < len(SIZE) else varint(length)
 
 
 class RecordBatch:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from traceback import StackSummary, print_list, walk_tb
@@ -33,6 +35,11 @@ from hub.settings import Settings
 log = structlog.get_logger(__name__)
 
 
+AGENTS_SECONDS = 5.0
+"""Faust may wait for ever for its own group when that rebalances while it stops. The lanes have ended by then; what
+agents read can be read again."""
+
+
 class _Worker(Worker):
     """Faust's, which ends its lanes together, and answers no signal by printing values or opening a debugger."""
 
@@ -42,6 +49,9 @@ class _Worker(Worker):
 
     async def _stop_on_signal(self, number: signal.Signals) -> None:
         await asyncio.gather(*(lane.stop() for lane in self._lanes), return_exceptions=True)
+        patience = threading.Timer(AGENTS_SECONDS, _leave_agents)
+        patience.daemon = True
+        patience.start()
         await super()._stop_on_signal(number)
 
     def _on_sigusr1(self) -> None:
@@ -53,6 +63,11 @@ class _Worker(Worker):
 
     def _on_sigusr2(self) -> None:
         log.info("SIGUSR2 has no meaning here; SIGUSR1 says where every task stands")
+
+
+def _leave_agents() -> None:
+    log.warning("the agents do not end, they are left as they are", seconds=AGENTS_SECONDS)
+    os._exit(0)
 
 
 def run_worker(

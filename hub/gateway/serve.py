@@ -103,10 +103,12 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
     gc.collect()
     gc.freeze()  # catalogue and rules live as long as the process: a collection need not walk them each time
     gc.set_threshold(20_000, 20, 20)  # an event is a few hundred objects without cycles
+    server = _Server(_config(parts, app))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises them again when it has ended: all is told already
+        # until uvicorn has handlers of its own; it raises them again when it has ended, and all is told already
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     try:
-        await _Server(_config(parts, app)).serve([bound])
+        await server.serve([bound])
     finally:
         await appender.stop(LAST_SECONDS)
 

@@ -12,9 +12,8 @@ from typing import Any
 from hub.avro.packer import data, number
 from hub.avro.records import WIRE_HEADER_BYTES, RecordCodec
 from hub.catalogue import EventType
-from hub.pipeline.forms import Form, Forms
+from hub.pipeline.forms import DIGESTS, Form, Forms
 
-DIGESTS = 32
 STATUS_FIELDS = ("kind", "slot", "transition", "effective", "until", "document", "voids")
 RAW = ("person_id", "identity", "content", "sequence", "time", "id", "attributes")
 NOTHING: dict[str, Any] = {**dict.fromkeys(STATUS_FIELDS), "attributes": {}}

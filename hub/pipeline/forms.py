@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from hub.avro.packer import number
+from hub.avro.reading import number_at, text_at
 from hub.avro.records import WIRE_HEADER_BYTES, RecordCodec
 from hub.pipeline.fold import Fact
 
@@ -54,13 +55,13 @@ class Forms:
 
     def kept(self, value: bytes) -> Kept:
         """Cut the wire bytes of a `hub.Fact`; trusted, the hub wrote them."""
-        start, digests = _text(value, WIRE_HEADER_BYTES)
+        start, digests = text_at(value, WIRE_HEADER_BYTES)
         contents, about = digests + IDENTITY, digests + DIGESTS
         source = _end(value, about)
         said = at = _end(value, _end(value, source))
         sequence = None
         if value[at]:
-            at, sequence = _number(value, at + 1)
+            at, sequence = number_at(value, at + 1)
         else:
             at += 1
         while value[at] > 127:  # the time
@@ -77,11 +78,11 @@ class Forms:
 
     def read(self, fact: bytes) -> Fact:
         """What the fold reads of a compact fact: once for each event of a person who has had some before."""
-        at, form = _number(fact, 0)
+        at, form = number_at(fact, 0)
         source, stream, kind, transition = self._names[form]
         at, sequence = _optional_number(fact, at)
-        at, time = _number(fact, at)
-        start, at = _text(fact, at)
+        at, time = number_at(fact, at)
+        start, at = text_at(fact, at)
         id, slot = fact[start:at].decode(), None
         if transition is None:
             at, slot = _optional_text(fact, at)
@@ -97,15 +98,15 @@ class Forms:
 
     def _met(self, who: bytes, kind: bytes) -> Form:
         """A form seen for the first time: `source │ stream`, and `kind`, `kind │ slot │ transition` or nothing."""
-        start, end = _text(who, 0)
-        source, (start, end) = who[start:end].decode(), _text(who, end)
+        start, end = text_at(who, 0)
+        source, (start, end) = who[start:end].decode(), text_at(who, end)
         stream = who[start:end].decode()
         prefix = number(self._number_of(source, stream, kind)) if kind else b""
         self._known[who, kind] = found = Form(self._channel(source, stream), prefix, len(kind), bool(kind))
         return found
 
     def _number_of(self, source: str, stream: str, kind: bytes) -> int:
-        start, end = _text(kind, 1)
+        start, end = text_at(kind, 1)
         transition = None if end == len(kind) else self._transitions[kind[-1] >> 1]
         name = (source, stream, kind[start:end].decode(), transition)
         if name not in self._numbers:
@@ -116,45 +117,22 @@ class Forms:
 
 def key_of(value: bytes) -> bytes:
     """The person id or case number of a `hub.Fact` in its wire bytes."""
-    start, end = _text(value, WIRE_HEADER_BYTES)
+    start, end = text_at(value, WIRE_HEADER_BYTES)
     return value[start:end]
 
 
 def _end(value: bytes, at: int) -> int:
     """Where the string at `at` ends."""
     length = value[at]
-    return at + 1 + (length >> 1) if length < 128 else _text(value, at)[1]
-
-
-def _text(value: bytes, at: int) -> tuple[int, int]:
-    """Where a string's own bytes begin and end."""
-    at, length = _number(value, at)
-    return at, at + length
-
-
-def _number(value: bytes, at: int) -> tuple[int, int]:
-    """Where an int or long ends, and it."""
-    zigzag = value[at]
-    at += 1
-    if zigzag > 127:
-        zigzag &= 127
-        shift = 7
-        while True:
-            byte = value[at]
-            at += 1
-            zigzag |= (byte & 127) << shift
-            if byte < 128:
-                break
-            shift += 7
-    return at, zigzag >> 1 ^ -(zigzag & 1)
+    return at + 1 + (length >> 1) if length < 128 else text_at(value, at)[1]
 
 
 def _optional_number(value: bytes, at: int) -> tuple[int, int | None]:
-    return _number(value, at + 1) if value[at] else (at + 1, None)
+    return number_at(value, at + 1) if value[at] else (at + 1, None)
 
 
 def _optional_text(value: bytes, at: int) -> tuple[int, str | None]:
     if not value[at]:
         return at + 1, None
-    start, end = _text(value, at + 1)
+    start, end = text_at(value, at + 1)
     return end, value[start:end].decode()

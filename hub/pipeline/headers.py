@@ -9,10 +9,7 @@ from collections.abc import Mapping
 from hub.avro.packer import data, number
 from hub.event import CONTENT_TYPE
 from hub.pipeline.attributes import LINEAGE, OPTIONAL
-from hub.pipeline.packed import pack_header
-
-SIZE = tuple(number(length) for length in range(1024))
-"""Of any value that the gate lets through."""
+from hub.pipeline.packed import SIZE, pack_header
 
 LATE = pack_header("ce_late", b"true")
 _TIME, _SEQUENCE, _ORIGIN, _ACCEPTED = (

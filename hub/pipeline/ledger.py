@@ -22,9 +22,9 @@ from hub.pipeline.attributes import Attributes, read_attributes, trusted_time
 from hub.pipeline.facts import Facts, Placed
 from hub.pipeline.fold import is_late
 from hub.pipeline.forms import Forms, Name
-from hub.pipeline.headers import SIZE, OutboundHeaders
+from hub.pipeline.headers import OutboundHeaders
 from hub.pipeline.identify import Contents, identity, pseudonym
-from hub.pipeline.packed import NO_HEADERS
+from hub.pipeline.packed import NO_HEADERS, SIZE
 from hub.pipeline.reader import Reader, Reading
 from hub.pipeline.recognise import Recognised, recognise
 from hub.pipeline.refuse import Origin, dead_letter, receipt

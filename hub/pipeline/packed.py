@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hub.avro.packer import data, number
+from hub.avro.reading import number_at, text_at
 from hub.event import Headers
 
 NO_HEADERS = b"\0"
-_NO_BYTES = number(-1)
+NO_BYTES = number(-1)
+"""The length of what is not there."""
+
+SIZE = tuple(number(length) for length in range(8192))
+"""Lengths as they are written; `varint` writes any."""
 
 
 def varint(value: int) -> bytes:
@@ -28,32 +33,17 @@ def pack_headers(headers: Headers | bytes) -> bytes:
 
 def pack_header(name: str, value: bytes | None) -> bytes:
     """One header."""
-    return data(name.encode()) + (_NO_BYTES if value is None else data(value))
+    return data(name.encode()) + (NO_BYTES if value is None else data(value))
 
 
 def unpack_headers(headers: Headers | bytes) -> Sequence[tuple[str, bytes]]:
     """Pairs again. Trusted: the hub packed them, each with a value."""
     if not isinstance(headers, bytes):
         return headers
-    found, (count, at) = [], _number(headers, 0)
+    at, count = number_at(headers, 0)
+    found = []
     for _ in range(count):
-        name, at = _sized(headers, at)
-        value, at = _sized(headers, at)
-        found.append((name.decode(), value))
+        start, end = text_at(headers, at)
+        begin, at = text_at(headers, end)
+        found.append((headers[start:end].decode(), headers[begin:at]))
     return found
-
-
-def _sized(packed: bytes, at: int) -> tuple[bytes, int]:
-    length, at = _number(packed, at)
-    return packed[at : at + length], at + length
-
-
-def _number(packed: bytes, at: int) -> tuple[int, int]:
-    shift = zigzag = 0
-    while True:
-        byte = packed[at]
-        zigzag |= (byte & 127) << shift
-        at += 1
-        if byte < 128:
-            return zigzag >> 1 ^ -(zigzag & 1), at
-        shift += 7

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import struct
 
+from hub.avro.packer import unsigned
+
 DIGEST = 16
 CONTENT = 8
 """Bytes kept of the digest of what an event says: they tell a repeat from another event under a used id, among the
@@ -23,7 +25,6 @@ _HEAD, _MARK = struct.Struct("<IH"), struct.Struct("<Hq")
 _pack_head, _unpack_head = _HEAD.pack, _HEAD.unpack_from
 _pack_mark, _unpack_mark = _MARK.pack, _MARK.unpack_from
 _HEAD_BYTES, _MARK_BYTES = _HEAD.size, _MARK.size
-_LENGTHS = tuple(bytes((length,)) for length in range(128))
 EMPTY = _pack_head(0, 0)
 
 
@@ -76,7 +77,7 @@ def remember(
     parts = (_pack_head(events, channels), entry[_HEAD_BYTES:seen], identity, content[:CONTENT], marks, entry[end:])
     if fact is None:
         return b"".join(parts), events, gap
-    return b"".join((*parts, _length(len(fact)), fact)), events, gap
+    return b"".join((*parts, unsigned(len(fact)), fact)), events, gap
 
 
 def _raised(entry: bytes, at: int, channels: int, channel: int, sequence: int) -> tuple[bytes, int, bool]:
@@ -91,17 +92,6 @@ def _raised(entry: bytes, at: int, channels: int, channel: int, sequence: int) -
     before = marks.get(channel, sequence)
     marks[channel] = max(before, sequence)
     return b"".join([_pack_mark(*row) for row in marks.items()]), len(marks), sequence > before + 1
-
-
-def _length(length: int) -> bytes:
-    if length < 128:
-        return _LENGTHS[length]
-    written = bytearray()
-    while length > 127:
-        written.append(length & 127 | 128)
-        length >>= 7
-    written.append(length)
-    return bytes(written)
 
 
 def _longer(entry: bytes, at: int, length: int) -> tuple[int, int]:

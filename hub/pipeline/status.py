@@ -9,7 +9,7 @@ from hub.avro.packer import array, data
 from hub.avro.records import RecordCodec
 from hub.pipeline.facts import Placed
 from hub.pipeline.fold import Fact, Interval, fold
-from hub.pipeline.headers import SIZE
+from hub.pipeline.packed import SIZE
 
 
 class StatusWriter:

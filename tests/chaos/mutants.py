@@ -7,6 +7,7 @@ that no mutant is survived because it was never there.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -19,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from hub import cli
-from hub.engine import transaction
+from hub.engine import app, transaction
 from hub.pipeline import ledger, reader
 from hub.pipeline.recognise import Recognised
 
@@ -57,6 +58,15 @@ def mask_off() -> None:
         return plan(header, clear | masked, frozenset())
 
     _replace(reader, "ProjectionPlan", bare)
+
+
+def agents_hang() -> None:
+    """Faust's part of the worker does not end; no mutant, but what happens when its group rebalances just then."""
+
+    async def never(self: Any) -> None:
+        await asyncio.Event().wait()
+
+    _replace(app._CommittedConsumer, "on_stop", never)
 
 
 MUTANTS = {each.__name__: each for each in (dedupe_off, offsets_first, unkeyed, mask_off)}
@@ -109,6 +119,8 @@ if __name__ == "__main__":
     wanted = sys.argv.pop(1)
     if wanted.startswith("crash_"):
         crash(*wanted.removeprefix("crash_").split("_"))
+    elif wanted == "agents_hang":
+        agents_hang()
     else:
         MUTANTS[wanted]()
     cli.main()

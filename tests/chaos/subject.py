@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import socket
@@ -156,15 +155,6 @@ class Worker:
                 self._process.wait(STOP_SECONDS)
             self.kill()
         return time.monotonic() - began
-
-    def behind(self) -> float:
-        """Records that its lanes have not taken yet, as it says itself; endless where it does not answer."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=2) as answer:
-                lines = answer.read().decode().splitlines()
-        except (urllib.error.URLError, OSError):
-            return math.inf
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("hub_lag_events{"))
 
     def _plain(self) -> dict[str, str]:
         return {name: value for name, value in self.environment.items() if name != "HUB_LIFELINE"}

@@ -28,9 +28,6 @@ CAUGHT_UP_SECONDS = 60.0
 TAIL_SECONDS = 1.0
 """Of load after the last fault has healed."""
 
-SETTLED_LOOKS = 3
-"""So often, half a second apart, nothing waits for any lane: the gate has handed on, the ledger has written."""
-
 STOP_SECONDS = 20.0
 """A graceful stop that takes longer is a verdict of its own."""
 
@@ -99,8 +96,6 @@ class Theatre:
     folder: Path
     tick: Callable[[int], None] = lambda seen: None
     disk: Path | None = None
-    owing: bool = False
-    """Whether the last play left events without a verdict: they would come in the next one, where nobody knows them."""
 
     def play(
         self,
@@ -114,8 +109,6 @@ class Theatre:
         """Run the load under the faults and judge what the topics hold. `calm`: no worker may start again."""
         folder = self.folder / name
         folder.mkdir(parents=True)
-        if self.owing:
-            self._settle(folder)
         first = readout.ends(self.broker.bootstrap)
         workers = [Worker(f"worker-{n}", self.broker.bootstrap, folder, mutant) for n in (1, 2)]
         watch = Watch(self.broker.bootstrap, first)
@@ -134,7 +127,6 @@ class Theatre:
             "caught_up_seconds": round(waited, 1),
             "longest_stop_seconds": round(max(*stops, *stage.stops), 1),
         }
-        self.owing = bool(report.verdicts["unseen"])
         report.verdicts["slow_stop"] = sum(seconds > STOP_SECONDS for seconds in (*stops, *stage.stops))
         if calm:
             report.verdicts["restarted"] = sum(worker.restarts for worker in workers)
@@ -142,17 +134,6 @@ class Theatre:
             report.facts["open_transactions"] = hidden
         self._keep(folder, report, topics)
         return report
-
-    def _settle(self, folder: Path) -> None:
-        """A sound worker carries what is left of a play before."""
-        worker, quiet = Worker("settling", self.broker.bootstrap, folder), 0
-        worker.start()
-        worker.wait_ready()
-        deadline = time.monotonic() + CAUGHT_UP_SECONDS
-        while quiet < SETTLED_LOOKS and time.monotonic() < deadline:
-            time.sleep(0.5)
-            quiet = 0 if worker.behind() else quiet + 1
-        worker.stop()
 
     def _run(
         self, stage: Stage, faults: Callable[[Stage], None], load: Load, folder: Path, patience: float

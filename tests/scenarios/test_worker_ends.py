@@ -34,6 +34,16 @@ def test_a_data_folder_that_cannot_be_made_is_named(broker: Broker, tmp_path: Pa
     assert f"data_dir {folder} cannot be made" in worker.log.read_text()
 
 
+def test_a_worker_whose_agents_do_not_end_ends_all_the_same(broker: Broker, tmp_path: Path) -> None:
+    # a name of its own: on this broker a member that has not left is never missed
+    worker = Worker("worker", broker.bootstrap, tmp_path, mutant="agents_hang", HUB_NAME="hanging")
+    worker.apply_topics()
+    worker.start()
+    worker.wait_ready()
+    assert worker.stop() < STOP_SECONDS
+    assert "the agents do not end" in worker.log.read_text(), "it would have hung"
+
+
 def test_a_worker_whose_broker_is_gone_ends_within_seconds_and_says_where_it_stood(
     broker: Broker, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.access import Limits
@@ -50,6 +50,11 @@ def test_larger_requests_owe_what_they_took_before_their_time(rate: float, burst
         assert total <= largest + burst + rate * clock.now + 1e-6
 
 
+OFF_BY_A_DIGIT = [(0.0, 8), (37.32530292470875, 21), (2.614377876913249, 5), (0.1, 14), (0.0, 31)]
+OFF_BY_A_DIGIT += [(11.419609776976097, 25), (0.0, 13), (11.521282883336752, 16), (0.5, 38), (0.0, 12)]
+
+
+@example(1.5, 32, OFF_BY_A_DIGIT)
 @given(st.floats(0.1, 50), st.integers(1, 200), steps)
 def test_who_comes_when_told_to_is_let_in(rate: float, burst: int, given: list[Step]) -> None:
     clock = Clock()

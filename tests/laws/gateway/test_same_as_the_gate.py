@@ -9,18 +9,16 @@ import pytest
 from gateway_room import event, examiner, publisher_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import NOW, Rec, catalogue, rules
+from world import NOW, Memory, Rec, catalogue, rules, unpack
 
 from hub.event import Outcome
 from hub.gateway.examine import Examined, Incoming, Refusal
 from hub.pipeline.gate import Gate
 from hub.pipeline.identify import Pseudonyms, agency_secret, pseudonym
-from hub.pipeline.ledger import Ledger
-from hub.pipeline.packed import unpack_headers
 from hub.pipeline.refuse import DENIALS
 
 TYPES = sorted(catalogue().types)
-GATE, LEDGER = Gate(rules(), lambda: NOW), Ledger(rules(), lambda: NOW)
+GATE, KAFKA = Gate(rules(), lambda: NOW), Memory()
 ODD: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
@@ -48,11 +46,6 @@ def events(draw: st.DrawFn) -> tuple[str, Any]:
     return agency, made
 
 
-def at_the_gate(agency: str, line: Any) -> Any:
-    key, value, headers = line
-    return GATE({}, [Rec(f"in.{agency}", 0, 0, key, value, headers)])
-
-
 @settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(events())
 def test_what_the_gateway_accepts_the_gate_passes_and_the_ledger_knows_by_the_same_digests(sent: Any) -> None:
@@ -61,11 +54,12 @@ def test_what_the_gateway_accepts_the_gate_passes_and_the_ledger_knows_by_the_sa
     if isinstance(found, Refusal):
         assert found.rejection.detail and found.rejection.step
         return
-    result = at_the_gate(agency, found.line)
-    topic, _, key, value, headers = result.outputs[0]
-    assert topic.startswith("events.") and len(result.outputs) == 1
-    arrived = LEDGER._read(Rec(topic, 0, 0, key, value, unpack_headers(headers)))
-    assert arrived[4:6] == (found.identity, found.content)
+    KAFKA.topics, KAFKA.states = {}, {}
+    key, value, headers = found.line
+    (passed,) = KAFKA.pass_gate([Rec(f"in.{agency}", 0, 0, key, value, headers)])
+    KAFKA.apply([passed])
+    fact = unpack(KAFKA.all("state.ledger")[0].value)
+    assert (fact["identity"], fact["content"]) == (found.identity, found.content)
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
