@@ -50,6 +50,7 @@ LAST_EVENT = Meaning(
     "hub_agency_last_event_timestamp_seconds", ("agency",), "When the agency's last event came in, Unix time"
 )
 RESTARTS = Meaning("hub_lane_restarts", ("lane", "reason"), "Times a lane's number gave up its producer and began anew")
+BROKER_UP = Meaning("hub_broker_up", ("lane",), "1 while the broker answers a lane of the worker")
 REBUILD = Meaning("hub_rebuild_progress", ("lane",), "Share of its state that a lane has read back; 1: all of it")
 REBUILD_LEFT = Meaning("hub_rebuild_remaining_seconds", ("lane",), "How long reading back may still take; 0: done")
 AGENCY_PAUSED = Meaning("hub_agency_paused", ("agency",), "1 while nothing of an agency is taken, until ops resumes it")
@@ -67,7 +68,7 @@ BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 
 HTTP_COUNTERS = (HTTP_REQUESTS, HTTP_REJECTED, GATEWAY_EVENTS, AUDIT_LOST)
 HTTP_GAUGES = (GATEWAY_WAITING, AUDIT_WAITING, VIEW_LAG)
-LANE_GAUGES = (LAG_EVENTS, LAG_SECONDS, LAST_EVENT, REBUILD, REBUILD_LEFT, AGENCY_PAUSED)
+LANE_GAUGES = (LAG_EVENTS, LAG_SECONDS, LAST_EVENT, REBUILD, REBUILD_LEFT, BROKER_UP, AGENCY_PAUSED)
 COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS, *HTTP_COUNTERS)
 GAUGES = (*LANE_GAUGES, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, *HTTP_GAUGES)
 HISTOGRAMS = (LATENCY, PROCESSING, HTTP_SECONDS)

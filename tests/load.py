@@ -32,6 +32,7 @@ class Load:
     stage: Stage
     name: str
     marked: int = 0
+    rate: int = EVENTS_A_SECOND
     inputs: list[Input] = field(default_factory=list)
     receipts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -72,7 +73,7 @@ class Load:
 
     def finished(self) -> None:
         """Wait until every input has a receipt, and a little for one too many."""
-        until(lambda: self.sent == len(self._plan) or self._failed, "all sent")
+        until(lambda: self.sent == len(self._plan) or self._failed, "all sent", PATIENCE + len(self._plan) / self.rate)
         assert not self._failed
         until(lambda: self.follow() >= len(self._plan), f"a receipt for each of {len(self._plan)} inputs")
         self.follow()
@@ -97,7 +98,7 @@ class Load:
     def _send(self) -> None:
         began = time.monotonic()
         for number, planned in enumerate(self._plan):
-            while (ahead := began + number / EVENTS_A_SECOND - time.monotonic()) > 0:
+            while (ahead := began + number / self.rate - time.monotonic()) > 0:
                 self._producer.poll(ahead)
                 if self._stop.is_set():
                     return

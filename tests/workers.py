@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from world import VETERAN, catalogue, raw_schema, sample
 
 from hub.avro.codec import encode
 from hub.avro.records import wire_header, without_logical_types
+from hub.catalogue import Catalogue
 from hub.kafka.address import free_ports
 from hub.kafka.connection import Connection
 from hub.machine.hub import prepare
@@ -42,8 +44,9 @@ MARK = b"poison"
 DEADLY = b"deadly"
 
 WORKER = f"""
-import os, signal, sys
+import asyncio, os, signal, sys
 from hub.cli import main
+from hub.engine.transaction import Transactions
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 
@@ -60,12 +63,23 @@ def faulty(step, deadly):
 
     step.__call__ = failing
 
+def slow(seconds):
+    commit = Transactions.commit
+
+    async def slowly(self, outputs, offsets):
+        await asyncio.sleep(seconds)
+        await commit(self, outputs, offsets)
+
+    Transactions.commit = slowly
+
+slow(float(os.environ.get("TEST_COMMIT_SECONDS", 0)))
 faulty(Gate, {DEADLY!r} + b".gate")
 faulty(Ledger, {DEADLY!r} + b".ledger")
 sys.argv = ["hub", "worker"]
 main()
 """
-"""`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it."""
+"""`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it. A commit
+takes at least `TEST_COMMIT_SECONDS`."""
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
@@ -75,6 +89,11 @@ def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any
         assert time.monotonic() < deadline, f"in {seconds} s not: {what}"
         time.sleep(0.02)
     return found
+
+
+def logged(line: Mapping[str, Any]) -> float:
+    """When a line was logged, Unix time."""
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 class Worker:
@@ -106,6 +125,11 @@ class Worker:
         ]
         return [json.loads(text) for text in texts]
 
+    def since(self, event: str, at: float, **fields: Any) -> list[dict[str, Any]]:
+        """Lines of its log with that event and these fields, after that moment (Unix time)."""
+        lines = (line for line in self.said(event) if logged(line) > at)
+        return [line for line in lines if all(line.get(name) == value for name, value in fields.items())]
+
     def numbers(self, lane: str) -> list[int]:
         """Those that the group gave it last."""
         assigned = [line["numbers"] for line in self.said("assigned") if line["lane"] == lane]
@@ -119,6 +143,11 @@ class Worker:
         except (urllib.error.URLError, OSError):
             return False
 
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the process has now."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def measured(self, metric: str) -> float | None:
         """A sample of its metrics: name and labels as they are scraped."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
@@ -130,6 +159,11 @@ class Worker:
         at = time.time()
         self.process.send_signal(number)
         return at
+
+    def leave(self) -> None:
+        """Stop it as a person does, and wait until it is gone."""
+        self.signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0
 
     def end(self) -> None:
         if self.alive:
@@ -156,9 +190,8 @@ class Stage:
     """Topics and schemas on a broker, two workers, and a client that shares nothing with them."""
 
     def __init__(self, connection: Connection, folder: Path) -> None:
-        self.bootstrap, self.folder = connection.bootstrap, folder
-        settings = Settings(data_dir=folder, partitions=PARTITIONS)
-        prepare(connection, catalogue(), settings, lambda _: None)
+        self.bootstrap, self.folder, self._connection = connection.bootstrap, folder, connection
+        self.prepare(catalogue())
         self._schemas = {e["id"]: e for e in (json.loads(m.value() or b"") for m in self.read("_schemas"))}
         self._veteran = max(i for i, e in self._schemas.items() if e["subject"] == VETERAN)
         self.environment = {
@@ -171,6 +204,10 @@ class Stage:
         }
         self._workers: list[Worker] = []
         self._started = 0
+
+    def prepare(self, wanted: Catalogue) -> None:
+        """Topics and schemas as this catalogue wants them."""
+        prepare(self._connection, wanted, Settings(data_dir=self.folder, partitions=PARTITIONS), lambda _: None)
 
     def workers(self, **settings: str) -> tuple[Worker, Worker]:
         """Two that are up, each with its half of the numbers of every lane; with these `HUB_*`, new ones."""

@@ -12,9 +12,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from mode import Service
 
 from hub.engine.assignor import Numbers
-from hub.engine.number import Number
+from hub.engine.number import Kept, Number
+from hub.engine.presence import Presence
 from hub.engine.spec import LaneSpec, Runtime
 from hub.engine.taking import FETCH_BYTES
+from hub.kafka.outage import asked_to_end
 from hub.kafka.patience import be_patient
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,13 @@ FETCH_WAIT_MS = 20
 
 SILENT_MS = 15_000
 """A broker that has answered no fetch for so long is away: the lane waits, and is not ready."""
+
+
+LOOK_SECONDS, ASK_SECONDS = 1.0, 3.0
+
+
+HEARTBEAT_MS = 300
+"""A member learns by its heartbeat that another has left: what a worker that stops hands over waits so long."""
 
 
 LEAVE_SECONDS = 3.0
@@ -40,6 +49,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         super().__init__(**kwargs)
         self.spec, self.runtime = spec, runtime
         self.numbers: dict[int, Number] = {}
+        self._kept: dict[int, Kept | None] = {}
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
         self._assigned = False
 
@@ -67,7 +77,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             max_partition_fetch_bytes=FETCH_BYTES,
             check_crcs=False,
             session_timeout_ms=8_000,
-            heartbeat_interval_ms=1_000,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=30_000,
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=FETCH_WAIT_MS,
@@ -77,6 +87,25 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         await consumer.start()
         be_patient(consumer, FETCH_WAIT_MS / 1000)
         consumer.subscribe(topics=list(self.spec.topics), listener=self)
+
+    @Service.task
+    async def _watch(self) -> None:
+        presence = Presence(self.spec.name, self.runtime.connection.bootstrap, self._answers, self.runtime.observer)
+        while not self.should_stop:
+            await presence.look(self._heard())
+            await self.sleep(LOOK_SECONDS)
+
+    async def _answers(self) -> bool:
+        """Whether the broker tells what it has; asked where no fetch was answered, as while a state is rebuilt."""
+        if self._consumer is None:
+            return False
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return bool(await self._consumer._client.force_metadata_update())
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                raise
+            return False
 
     async def on_stop(self) -> None:
         await self._end_numbers()
@@ -102,16 +131,19 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.seek(tp, 0)  # a position of some kind, so that none is looked up before ours
         if assigned:
             consumer.pause(*assigned)
-        log.info("assigned", lane=self.spec.name, numbers=sorted(numbers), topics=len(self.spec.topics))
+        topics = len({tp.topic for tp in assigned})
+        log.info("assigned", lane=self.spec.name, numbers=sorted(numbers), topics=topics)
         self.numbers = {
-            number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal)
+            number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal, self._kept.get(number))
             for number, tps in sorted(numbers.items())
         }
         self._assigned = True
+        self._kept = {}
 
     async def _end_numbers(self) -> None:
         numbers, self.numbers = self.numbers, {}
-        await asyncio.gather(*(number.end() for number in numbers.values()))
+        kept = await asyncio.gather(*(number.end() for number in numbers.values()))
+        self._kept = dict(zip(numbers, kept, strict=True))
 
     def _fatal(self, error: BaseException) -> None:
         """End the worker; its supervisor starts the next one, which rebuilds."""

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
 from hub.kafka.connection import Connection
+from hub.kafka.outage import asked_to_end
 from hub.kafka.patience import be_patient
 from hub.pipeline.pause import TOPIC, Pause, agency_of, read_pause
 
@@ -91,7 +92,9 @@ class Notes(Service):
         while not self.should_stop:
             try:
                 await self._read()
-            except Exception as error:  # whatever it was: the topic is read anew from its start
+            except (Exception, asyncio.CancelledError) as error:  # whatever it was: all is read anew from the start
+                if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                    raise
                 log.warning("notes are read anew", error=type(error).__name__)
                 await self.sleep(AGAIN_SECONDS)
 

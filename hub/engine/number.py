@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -25,11 +25,13 @@ from aiokafka.errors import (
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.refusals import Rows
 from hub.engine.spec import LaneSpec, Runtime
+from hub.engine.stepping import Batch, StepFailed, Stepping
 from hub.engine.suspects import Suspects
 from hub.engine.taking import Taking, nobody
 from hub.engine.transaction import Transactions
-from hub.errors import Code, Fatal
-from hub.event import Output, Rejection, Result
+from hub.errors import Fatal
+from hub.event import Output, Result
+from hub.kafka.outage import asked_to_end
 from hub.pipeline.pause import TOPIC as STATE
 from hub.pipeline.summarise import Chain, summarise
 
@@ -46,23 +48,16 @@ retention takes them, a committed offset before them would look like a loss."""
 END_SECONDS = 4.0
 """How long a batch in flight may take when its number is given back, before it is cancelled."""
 
-FAULTS_IN_A_ROW = 100
-"""So many records one after the other on which a step fails are no bad records: the step is broken. Better stop
-than send all events to the dead letters."""
-
-RECORD_MAX_BYTES = 3 << 20
-"""An output larger than this is not tried: the record that caused it goes to the dead-letter queue."""
-
 ALONE_SECONDS = 5.0
 """Records under suspicion that do not come for so long are gone: retention took them, or it was a marker."""
 
-DIED = "the hub's process ended each time that it worked on this event alone"
 
-Batch = Sequence[ConsumerRecord[bytes, bytes]]
+class Kept(NamedTuple):
+    """What a number leaves for itself, should it come back: true as long as no other producer follows `life`."""
 
-
-class StepFailed(Exception):
-    """The step raised, or made what cannot be written: look for the record that did it."""
+    life: tuple[int, int]
+    state: dict[bytes, bytes]
+    chain: Chain
 
 
 class Number:
@@ -76,32 +71,43 @@ class Number:
         number: int,
         tps: Sequence[TopicPartition],
         fatal: Callable[[BaseException], None],
+        kept: Kept | None = None,
     ) -> None:
         self.number, self.tps, self.ready = number, tuple(tps), False
         self._spec, self._runtime, self._consumer = spec, runtime, consumer
-        self._fatal, self._stopping = fatal, asyncio.Event()
+        self._fatal, self._stopping, self._kept = fatal, asyncio.Event(), kept
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._faults = self._commits = 0
+        self._commits, self._taking = 0, False
+        self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
         self._suspects = Suspects(spec.name, number, runtime)
         self._log = log.bind(lane=spec.name, number=number)
+        self._stepping = Stepping(spec, runtime, self._log)
         self._task = asyncio.create_task(self._run(), name=f"{spec.name}.{number}")
 
-    async def end(self) -> None:
-        """Let the batch in flight end, cancel a start under way, close the producer."""
+    async def end(self) -> Kept | None:
+        """Let the batch in flight end, cancel a start under way, close the producer.
+
+        Gives what the number can begin with if it comes back; None where the last transaction's outcome is not known.
+        """
         self._stopping.set()
-        if not self.ready:
+        if self._taking or not self.ready:
             self._task.cancel()
         done, _ = await asyncio.wait({self._task}, timeout=END_SECONDS)
         if not done:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=END_SECONDS)
+        kept = self._kept
         if self.ready and self._producer is not None:
+            kept = None
+            if self._task.done() and not self._task.cancelled() and self._task.exception() is None:
+                kept = Kept(self._producer.life, self._state, self._chain)
             await self._suspects.lived(self._producer, self._committed)
         await self._close()
+        return kept
 
     async def _run(self) -> None:
         wait = FIRST_WAIT
@@ -110,22 +116,25 @@ class Number:
             try:
                 await self._start()
                 await self._carry()
-            except asyncio.CancelledError:
-                raise
             except Fatal as error:
                 self._fatal(error)
                 return
-            except Exception as error:  # whatever it was, the outcome may be either: start again
+            except (Exception, asyncio.CancelledError) as error:  # the outcome may be either: start again
+                if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                    raise
                 wait = await self._come_back(error, FIRST_WAIT if self._commits > commits else wait)
 
-    async def _come_back(self, error: Exception, wait: float) -> float:
+    async def _come_back(self, error: BaseException, wait: float) -> float:
         """Give everything up, wait, and say why; returns the next wait."""
         self.ready = False
         self._pause()
         await self._close()
         pause = max(wait, FENCED_WAIT) if isinstance(error, ProducerFenced) else wait
-        self._log.warning("starting again", wait=pause, exc_info=error)
-        self._runtime.observer.restarted(self._spec.name, type(error).__name__)
+        kind = type(error).__name__
+        say = self._log.debug if kind == self._said else self._log.warning  # an outage is long, and says the same
+        say("starting again", wait=pause, exc_info=error)
+        self._said = kind
+        self._runtime.observer.restarted(self._spec.name, kind)
         try:
             async with asyncio.timeout(pause):
                 await self._stopping.wait()
@@ -141,13 +150,20 @@ class Number:
             runtime.connection, transactional_id, spec.group, spec.outputs, runtime.rules.partitions
         )
         await self._producer.start()
-        self._state = await self._rebuilt()
-        self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
+        kept, self._kept = self._kept, None
+        if kept is not None and self._producer.life == (kept.life[0], kept.life[1] + 1):
+            self._state, self._chain = kept.state, kept.chain
+        else:
+            kept = None
+            self._state = await self._rebuilt()
+            self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
         await self._seek()
         await self._suspects.start(self._producer, self._consumer, self._committed)
         self._consumer.resume(*self.tps)
         self.ready = True
-        self._log.info("ready", keys=len(self._state), seconds=round(time.monotonic() - began, 3))
+        self._said = ""
+        seconds = round(time.monotonic() - began, 3)
+        self._log.info("ready", keys=len(self._state), kept=kept is not None, seconds=seconds)
 
     async def _rebuilt(self) -> dict[bytes, bytes]:
         spec = self._spec
@@ -183,6 +199,8 @@ class Number:
         take = Taking(self._consumer, self._committed, runtime.batch_records, fair, paused)
         while not self._stopping.is_set():
             records = await self._taken(take)
+            if self._stopping.is_set():
+                return
             if not self._spec.fair:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
@@ -194,12 +212,23 @@ class Number:
             self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
 
     async def _taken(self, take: Taking) -> list[Any]:
+        """None where none came, or where the number is given back: aiokafka holds whoever asks until the next
+        assignment, which waits for this number to end."""
+        self._taking = True
         try:
             return await take()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not self._stopping.is_set():
+                raise
+            task.uncancel()
+            return []
         except OffsetOutOfRangeError as error:
             raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
         except NoOffsetForPartitionError:
             return []  # said once for a partition whose position had not been set before it was paused
+        finally:
+            self._taking = False
 
     async def _try_suspects(self) -> None:
         """Records on which processes have died: alone, in small parts, each noted before and after the step."""
@@ -207,15 +236,17 @@ class Number:
         while (tp := suspects.next) is not None and not self._stopping.is_set():
             assert self._producer is not None
             records = await self._alone(tp, suspects.records)
+            if self._stopping.is_set():
+                return
             if not records:
                 await suspects.passed(self._producer, self._committed, 0)
             elif suspects.guilty(self._committed):
-                await self._commit(records, self._refuse(records[0], Code.CRASHED_WORKER, DIED))
+                await self._commit(records, self._stepping.deadly(records[0]))
                 await suspects.passed(self._producer, self._committed, 0)
             else:
                 await suspects.begin(self._producer, self._committed)
                 with suppress(StepFailed):
-                    self._stepped(records)
+                    self._stepping.result(self._state, records)
                 await suspects.end(self._producer, self._committed)
                 await self._work(records)
                 await suspects.passed(self._producer, self._committed, len(records))
@@ -224,7 +255,7 @@ class Number:
         """The next records of one partition; none where none came for a while."""
         take = Taking(self._consumer, {tp: self._committed[tp]}, most)
         until = time.monotonic() + ALONE_SECONDS
-        while not (records := await self._taken(take)) and time.monotonic() < until:
+        while not (records := await self._taken(take)) and time.monotonic() < until and not self._stopping.is_set():
             pass
         return records
 
@@ -247,50 +278,15 @@ class Number:
     async def _work(self, records: Batch) -> None:
         """One transaction; where the step raises, halves, down to the one record that did it."""
         try:
-            result = self._stepped(records)
+            result = self._stepping.result(self._state, records)
         except StepFailed as failed:
             if len(records) > 1:
                 middle = len(records) // 2
                 await self._work(records[:middle])
                 await self._work(records[middle:])
                 return
-            result = self._refused(records[0], failed)
-            self._faults += 1
-        else:
-            self._faults = 0
+            result = self._stepping.failed(records[0], failed)
         await self._commit(records, result)
-
-    def _stepped(self, records: Batch) -> Result:
-        began = time.perf_counter()
-        try:
-            with self._runtime.observer.timed(self._spec.name):
-                result = self._spec.step(self._state, records)
-            if not self._spec.fair:
-                self._runtime.ahead.cost(time.perf_counter() - began, len(records))
-        except Fatal:
-            raise
-        except Exception as error:
-            raise StepFailed(type(error).__name__) from error
-        if any(len(value) > RECORD_MAX_BYTES for _, _, _, value, _ in result.outputs if value is not None):
-            raise StepFailed("output too large")
-        return result
-
-    def _refused(self, record: ConsumerRecord[bytes, bytes], failed: StepFailed) -> Result:
-        """The hub's own fault: logged with its trace (the values in it stay out), kept in the DLQ."""
-        where = f"{record.topic}/{record.partition}/{record.offset}"
-        if self._faults >= FAULTS_IN_A_ROW:
-            raise Fatal(f"{self._spec.name} failed on {self._faults} records in a row, up to {where}: it is broken")
-        self._log.error("step failed", record=where, reason=str(failed), exc_info=failed.__cause__)
-        return self._refuse(record, Code.INTERNAL, f"the hub failed on this event: {failed}")
-
-    def _refuse(self, record: ConsumerRecord[bytes, bytes], code: Code, detail: str) -> Result:
-        where = f"{record.topic}/{record.partition}/{record.offset}"
-        if code is Code.CRASHED_WORKER:
-            self._log.error("a record ends the process, it is refused", record=where)
-        try:
-            return self._spec.step.refuse(record, Rejection(code, self._spec.name, detail))
-        except Exception as error:
-            raise Fatal(f"{where} can neither be carried nor refused: {type(error).__name__}") from error
 
     async def _commit(self, records: Batch, result: Result) -> None:
         runtime, spec = self._runtime, self._spec

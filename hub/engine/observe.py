@@ -47,6 +47,9 @@ class LaneMetrics:
     def restarted(self, lane: str, reason: str) -> None:
         self._metrics.count(m.RESTARTS, lane, reason)
 
+    def broker(self, lane: str, up: bool) -> None:
+        self._metrics.set(m.BROKER_UP, lane, to=up)
+
     def rebuilding(self, lane: str, number: int, progress: Progress | None) -> None:
         """A lane is done when all its numbers are; a number that gives up (None) does not count."""
         under_way = self._rebuilds[lane]

@@ -71,6 +71,13 @@ class Transactions:
         commit again, soon after the broker is back, if only the offsets anew."""
         return self._broke_at if self._breaks != self._begun else None
 
+    @property
+    def life(self) -> tuple[int, int]:
+        """The producer's id and epoch. Each start under its transactional id, by whomever, makes the next epoch: where
+        ours follow one another, nobody else has written in between."""
+        manager: Any = self._producer._txn_manager
+        return manager.producer_id, manager.producer_epoch
+
     async def start(self) -> None:
         """InitProducerId: fences a predecessor with the same id and ends the transaction it left open."""
         _on_break(self._producer, self._count_break)

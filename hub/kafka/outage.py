@@ -1,4 +1,4 @@
-"""Mends two places in which aiokafka 0.14 waits for ever once a broker has gone away.
+"""Mends places in which aiokafka 0.14 waits for ever once a broker has gone away.
 
 A write to a connection that is being closed: asyncio's transport takes it, uvloop's raises RuntimeError, and aiokafka
 expects OSError alone. The error ended the task that keeps the cluster's metadata, and whoever waits for metadata (each
@@ -6,6 +6,8 @@ send, each fetch) waited for ever. It is told as what it is: a broken connection
 
 The end of a consumer: the fetcher cancels its task once. Where that meets a rebalance, the task takes the cancellation
 for that of a fetch it is just ending, and goes on fetching. It is cancelled again until it has ended.
+
+A cancellation of its own that reaches a caller: whoever runs as long as the process asks `asked_to_end`, and goes on.
 
 `pyproject.toml` holds aiokafka to 0.14; look here when that changes.
 """
@@ -23,6 +25,13 @@ from aiokafka.errors import KafkaConnectionError
 
 CANCEL_SECONDS = 0.5
 """How long the fetcher's task may take to end before it is cancelled again."""
+
+
+def asked_to_end() -> bool:
+    """Whether the task that runs was cancelled. Where not, a `CancelledError` is aiokafka's own: a future of a
+    connection or of a fetch that it gave up, which reaches whoever waits for it."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def broken_is_broken(send: Callable[..., Any]) -> Callable[..., Any]:

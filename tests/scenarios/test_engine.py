@@ -60,6 +60,7 @@ def test_a_worker_that_is_stopped_hands_over_at_once(stage: Stage) -> None:
     one, other = stage.workers()
     with Load(stage, "stop") as load:
         load.reached(500)
+        before = other.numbers("ledger")
         at = one.signal(signal.SIGTERM)
         code = one.process.wait(PATIENCE)
         members = [stage.members(lane) for lane in LANES]
@@ -67,6 +68,8 @@ def test_a_worker_that_is_stopped_hands_over_at_once(stage: Stage) -> None:
         load.finished()
     assert code == 0
     assert members == [1, 1], "it has left its groups: nobody waits for a session to time out"
+    begun = other.since("ready", at, lane="ledger")
+    assert all(line["kept"] for line in begun if line["number"] in before), "what it held goes on without a rebuild"
     assert load.in_flight(at) > 0
     exactly_once(load)
 

@@ -4,47 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 
 from confluent_kafka import Producer
-from workers import DEADLY, PATIENCE, Input, Stage, until
-from world import VETERAN, headers
-
-
-class Sender:
-    """Sends events for agencies and waits until the broker has them; what became of them is in `verdicts`."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage, self.sent = stage, dict[str, Input]()
-        self._producer = Producer({"bootstrap.servers": stage.bootstrap, "acks": "all", "log_level": 0})
-
-    def send(self, *inputs: Input, value: bytes | None = None) -> None:
-        for each in inputs:
-            marks = headers(VETERAN, each.agency, id=each.id, sequence=str(each.sequence))
-            body = each.value if value is None else value
-            self._producer.produce(
-                f"in.{each.agency}", body, each.fin.encode(), partition=3, headers=marks, on_delivery=self._taken(each)
-            )
-        assert not self._producer.flush(PATIENCE)
-
-    def verdicts(self, agency: str) -> dict[str, str]:
-        """Coordinates of what was sent here → its verdict, or the code for which it was refused."""
-        found: dict[str, str] = {}
-        for message in self._stage.read(f"receipts.{agency}"):
-            where = (message.key() or b"").decode()
-            if where in self.sent:
-                assert where not in found, "one receipt each"
-                receipt = self._stage.decode(message.value())[1]
-                found[where] = receipt["code"] or receipt["verdict"]
-        return found
-
-    def _taken(self, each: Input) -> Callable[..., None]:
-        def delivered(error: object, message: object) -> None:
-            assert not error
-            self.sent[f"{message.topic()}/{message.partition()}/{message.offset()}"] = each  # type: ignore[attr-defined]
-
-        return delivered
+from load import EVENTS_EACH, Load, exactly_once
+from senders import Sender
+from workers import DEADLY, PARTITIONS, PATIENCE, Stage, logged, until
 
 
 @contextlib.contextmanager
@@ -138,3 +105,72 @@ def _audited(stage: Stage) -> None:
         ("OPERATOR", "operators", None),
     ]
     assert about[1]["action"].endswith(": their serializer is mended")
+
+
+LARGE, EACH, BACKLOG_AGENCIES = 200_000, 600, ("asan", "cba", "azersigorta")
+
+
+def test_a_slow_broker_holds_back_what_is_taken_and_memory_stays_flat(stage: Stage) -> None:
+    """360 MB wait, and the worker holds no more of them than a fetch of each partition."""
+    stage.stop()
+    worker = stage.start(TEST_COMMIT_SECONDS="2")
+    until(worker.ready, "it is ready")
+    before = worker.resident
+    most = [before]
+    producer = Producer({"bootstrap.servers": stage.bootstrap, "acks": "all", "log_level": 0})
+    for number in range(EACH):
+        for agency in BACKLOG_AGENCIES:
+            producer.produce(f"in.{agency}", b"x" * LARGE, partition=number % PARTITIONS)
+        assert not producer.flush(PATIENCE)
+        most.append(worker.resident)
+    watched = time.monotonic() + 10
+    while time.monotonic() < watched:
+        most.append(worker.resident)
+        time.sleep(0.1)
+    decided = sum(len(stage.read(f"receipts.{agency}")) for agency in BACKLOG_AGENCIES)
+    sent, held = EACH * len(BACKLOG_AGENCIES), max(most) - before
+    print(f"{held >> 20} MiB more at the most, {decided} of {sent} decided")
+    assert 0 < decided < sent / 2, "it carries, and most of it still waits"
+    assert held < 100 << 20
+    assert worker.ready()
+
+
+BIG, FACTS = 3, 200_000
+"""A number of the ledger, and how many facts of persons of their own its state gets."""
+
+
+def test_a_number_that_rebuilds_a_large_state_stops_no_other(stage: Stage) -> None:
+    one, other = stage.workers()
+    with Load(stage, "learn") as load:
+        load.finished()
+    _enlarge(stage, BIG, FACTS)
+    leaving, staying = (one, other) if BIG in one.numbers("ledger") else (other, one)
+    with Load(stage, "quiet", rate=200) as load:
+        load.reached(100)
+        at = leaving.signal(signal.SIGTERM)
+        begun = until(lambda: staying.since("ready", at, lane="ledger"), "its own numbers carry again")
+        big = until(lambda: staying.since("ready", at, lane="ledger", number=BIG), "the large one carries")[0]
+        load.finished()
+    exactly_once(load)
+    first, last = logged(begun[0]), logged(big)
+    meanwhile = sum(first < receipt["decided"] / 1000 < last for _, receipt in load.receipts)
+    print(f"{big['keys']} keys in {big['seconds']} s, {meanwhile} verdicts of other numbers meanwhile")
+    assert big["keys"] > FACTS / 2 / EVENTS_EACH and last - first > 1, "it took a while"
+    assert meanwhile > load.rate / 8 * (last - first), "those that need no rebuild, a quarter at the least, carry on"
+    assert len(staying.since("assigned", at, lane="ledger")) == 1, "it stays in its group"
+    assert not staying.said("starting again")
+
+
+def _enlarge(stage: Stage, number: int, facts: int) -> None:
+    """Add to the state of a number: the facts that are there, of other persons."""
+    topic = "state.ledger"
+    found = [m for m in stage.read(topic) if m.partition() == number and b"/" in (m.key() or b"")]
+    producer = Producer({"bootstrap.servers": stage.bootstrap, "acks": "all", "log_level": 0, "linger.ms": 50})
+    for n in range(facts):
+        message = found[n % len(found)]
+        person, _, id = (message.key() or b"").partition(b"/")
+        another = b"%032x" % (n // len(found) << 64 | int(person[:16], 16))
+        producer.produce(topic, (message.value() or b"").replace(person, another), another + b"/" + id, number)
+        if n % 10_000 == 0:
+            producer.flush()
+    assert not producer.flush(PATIENCE)

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from world import Rec
 
 from hub.engine import number as engine
-from hub.engine.number import Number
+from hub.engine.number import Kept, Number
 from hub.engine.spec import LaneSpec
+from hub.engine.stepping import RECORD_MAX_BYTES
 from hub.engine.taking import Ahead
 from hub.engine.trials import STARTS, key_of, read_starts
 from hub.errors import Fatal
@@ -41,6 +42,8 @@ class Broker:
     offset: int | None = None
     first: int = 0
     commits: int = 0
+    epoch: int = -1
+    rebuilds: int = 0
     producers: list[Producer] = field(default_factory=list)
     hold: asyncio.Event | None = None
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -68,11 +71,14 @@ class Producer:
 
     def __init__(self, broker: Broker, name: str) -> None:
         self._broker, self.name, self.usable, self.closed = broker, name, False, False
+        self.life = (-1, -1)
         broker.producers.append(self)
 
     async def start(self) -> None:
         for other in self._broker.producers[:-1]:
             assert other.closed, "one producer of a number at a time"
+        self._broker.epoch += 1
+        self.life = (7, self._broker.epoch)
         self.usable = True
 
     async def commit(self, outputs: Sequence[Output], offsets: Mapping[TopicPartition, int]) -> None:
@@ -94,6 +100,7 @@ class Consumer:
     def __init__(self, broker: Broker) -> None:
         self._broker, self.position, self.paused = broker, -1, True
         self._fetcher = SimpleNamespace(_records={})
+        self.reassigning = False
 
     def assignment(self) -> set[TopicPartition]:
         return {TP}
@@ -122,6 +129,8 @@ class Consumer:
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Rec]]:
         await asyncio.sleep(0)
         assert not self.paused, "nothing is taken before the number is ready"
+        if self.reassigning:
+            await asyncio.Event().wait()  # until the next assignment, as aiokafka does
         records = self._broker.inputs[self.position : self.position + max_records]
         self.position += len(records)
         return {TP: records} if records else {}
@@ -171,7 +180,7 @@ class Step:
             if record.offset in self.bad:
                 raise ValueError("the value of somebody")
             count += 1
-            value = b"x" * (engine.RECORD_MAX_BYTES + 1) if record.offset in self.large else record.value
+            value = b"x" * (RECORD_MAX_BYTES + 1) if record.offset in self.large else record.value
             result.outputs.append(Output("events", 1, b"%d" % count, value))
         result.changes["count"] = count
         return result
@@ -190,9 +199,9 @@ class Running:
     restarts: list[str]
     fatal: list[BaseException] = field(default_factory=list)
 
-    def start(self) -> None:
+    def start(self, kept: Kept | None = None) -> None:
         self.consumer = Consumer(self.broker)
-        self.number = Number(self.spec, self.runtime, self.consumer, 1, [TP], self.fatal.append)
+        self.number = Number(self.spec, self.runtime, self.consumer, 1, [TP], self.fatal.append, kept)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -207,6 +216,7 @@ class Running:
 @contextmanager
 def without_kafka(broker: Broker, rebuild: Any = None):
     async def rebuilt(*_: Any) -> dict[str, int]:
+        broker.rebuilds += 1
         return broker.rebuilt()
 
     async def last_link(_: Any, __: Any, ___: int, writer: str) -> Chain:
@@ -482,3 +492,87 @@ def test_a_start_with_nothing_to_do_notes_nothing() -> None:
 
     asyncio.run(run())
     assert broker.commits == 0
+
+
+def comes_back(meanwhile: Callable[[Broker], None] = lambda _: None, **given: Any) -> Broker:
+    """A number is given back after nine records, and comes back to the same worker for nine more."""
+    broker = Broker(records(9), **given)
+
+    async def run() -> None:
+        it = made(broker, Step())
+        it.start()
+        await it.until(it.done)
+        kept = await it.number.end()
+        meanwhile(broker)
+        broker.inputs += [Rec("in.a", 1, n, None, b"%d" % n, ()) for n in range(9, 18)]
+        it.start(kept)
+        await it.until(it.done)
+        await it.number.end()
+
+    with without_kafka(broker):
+        asyncio.run(run())
+    numbered = [output.key for output in broker.outputs if output.topic == "events"]
+    assert numbered == [b"%d" % n for n in range(1, 19)], "with the state that it had"
+    return broker
+
+
+def test_a_number_that_comes_back_goes_on_with_its_state() -> None:
+    assert comes_back().rebuilds == 1
+
+
+def test_a_number_that_somebody_else_had_meanwhile_is_rebuilt() -> None:
+    def another(broker: Broker) -> None:
+        broker.epoch += 1
+
+    assert comes_back(another).rebuilds == 2
+
+
+def test_a_number_that_is_cut_off_in_a_transaction_keeps_nothing() -> None:
+    broker = Broker(records(9), hold=asyncio.Event())
+
+    async def run() -> None:
+        it = made(broker, Step())
+        it.start()
+        await broker.held.wait()
+        with mock.patch.object(engine, "END_SECONDS", 0.0):
+            assert await it.number.end() is None
+
+    with without_kafka(broker):
+        asyncio.run(run())
+
+
+def test_a_cancellation_that_nobody_asked_for_is_a_failure_like_any_other() -> None:
+    """aiokafka cancels futures of its own when a connection is gone; whoever waits for one hears of it."""
+    broker, failures = Broker(records(9)), 3
+
+    async def rebuild(*_: Any) -> dict[str, int]:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise asyncio.CancelledError
+        return broker.rebuilt()
+
+    async def run() -> None:
+        async with running(broker, Step(), rebuild=rebuild) as it:
+            await it.until(it.done)
+            assert it.restarts == ["CancelledError"] * 3
+
+    asyncio.run(run())
+    assert len(written(broker, "events")) == 9
+
+
+def test_giving_the_number_back_does_not_wait_for_records_that_come_only_after_it() -> None:
+    broker = Broker(records(9))
+
+    async def run() -> None:
+        it = made(broker, Step())
+        it.start()
+        await it.until(it.done)
+        it.consumer.reassigning = True
+        for _ in range(10):
+            await asyncio.sleep(0)  # it asks for more
+        async with asyncio.timeout(1):
+            assert await it.number.end() is not None, "what it had is kept"
+
+    with without_kafka(broker):
+        asyncio.run(run())
