@@ -35,7 +35,7 @@ demo: $(VENV)/run.stamp  ## the whole hub with simulated agencies (ARGS="--broke
 up: $(VENV)/run.stamp  ## the whole hub without the simulation
 	$(BIN)/hub up $(ARGS)
 
-test: $(VENV)/dev.stamp  ## all tests, in under ten minutes
+test: $(VENV)/dev.stamp  ## all tests but the long ones, in under ten minutes (ARGS="-m long": those)
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(VENV)/dev.stamp  ## formatting, lint, types

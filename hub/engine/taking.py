@@ -87,21 +87,22 @@ class Taking:
     ) -> None:
         self._consumer, self._next, self._most = consumer, dict(starts), most
         self._ahead, self._paused, self._turn = ahead, paused, 0
-        self._live_until = 0.0
+        self._live: dict[TopicPartition, float] = {}
+        """When records of a partition were last taken of which few were left waiting."""
 
     async def __call__(self) -> list[Any]:
         """The records of the next batch, in order within each partition; none after a short wait without any."""
-        ahead, lively = self._ahead, time.monotonic() < self._live_until
-        held = ahead is not None and lively and ahead.full
-        open_ = [tp for tp in self._next if not (self._paused(tp.topic) or (held and self.behind(tp)))]
+        ahead, behind = self._ahead, self._behind()
+        held = ahead is not None and bool(behind) and ahead.full
+        open_ = [tp for tp in self._next if not (self._paused(tp.topic) or (held and tp in behind))]
         if not open_:
             await asyncio.sleep(HELD_WAIT_MS / 1000)  # the ledger is at work, or ops has to say something
             return []
         wait = HELD_WAIT_MS if held else WAIT_MS
-        share = self._most if ahead is None or not lively else min(ahead.share, self._most)
+        share = min(ahead.share, self._most) if ahead is not None and behind else self._most
         taken = await self._take(open_, wait, share)
         if taken and ahead is not None:
-            await self._others([tp for tp in self._ready(open_) if tp not in taken], taken, ahead.share)
+            await self._others([tp for tp in self._ready(open_) if tp not in taken], taken, share)
         return [record for records in taken.values() for record in records]
 
     async def _others(
@@ -122,8 +123,15 @@ class Taking:
         for tp, records in taken.items():
             self._next[tp] = records[-1].offset + 1
             if not self.behind(tp):
-                self._live_until = time.monotonic() + LIVE_SECONDS
+                self._live[tp] = time.monotonic()
         return taken
+
+    def _behind(self) -> set[TopicPartition]:
+        """Partitions with many waiting while another one is live; none where nobody would be kept waiting by them."""
+        since = time.monotonic() - LIVE_SECONDS
+        live = [tp for tp, at in self._live.items() if at > since] if self._ahead else []
+        behind = {tp for tp in self._next if self.behind(tp)} if live else set()
+        return behind if any(tp not in behind for tp in live) else set()
 
     def _ready(self, open_: Collection[TopicPartition]) -> list[TopicPartition]:
         """Partitions with records at hand; aiokafka has no other way to ask."""

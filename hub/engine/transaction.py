@@ -97,17 +97,22 @@ class Transactions:
     async def _commit(
         self, built: Built, again: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]
     ) -> None:
-        producer = self._producer
+        """Whoever takes part is named at once, so that the broker is told once, and while outputs are on their way the
+        offsets are as well: aiokafka would go one step after the other."""
+        producer, manager = self._producer, self._producer._txn_manager
         await producer.begin_transaction()
-        for tp in again:
-            producer._txn_manager.maybe_add_partition_to_txn(tp)
+        for tp in {*again, *(TopicPartition(*place) for place in built)}:
+            manager.maybe_add_partition_to_txn(tp)
         sent = [
             await producer.send_batch(batch, topic, partition=partition)
             for (topic, partition), batches in built.items()
             for batch in batches
         ]
-        await asyncio.gather(*sent)
-        await producer.send_offsets_to_transaction(dict(offsets), self._group)
+        positions = asyncio.ensure_future(producer.send_offsets_to_transaction(dict(offsets), self._group))
+        try:
+            await asyncio.gather(positions, *sent)
+        finally:
+            positions.cancel()
         await producer.commit_transaction()
 
     def _build(self, outputs: Iterable[Row]) -> Built:

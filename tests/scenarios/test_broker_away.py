@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 from brokers import require_apache
 from senders import Sender
 from workers import PARTITIONS, Stage, until
@@ -17,6 +18,7 @@ AWAY_SECONDS = 30.0
 """Longer than a transaction may stay open (15 s), than a session (8 s), and than silence goes unnoticed (15 s)."""
 
 
+@pytest.mark.long
 def test_an_outage_is_waited_for_and_said_once(tmp_path: Path) -> None:
     require_apache()
     (port,) = free_ports(1)

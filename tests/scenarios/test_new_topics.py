@@ -44,6 +44,7 @@ def share(stage: Stage, *workers: Worker) -> None:
     until(lambda: all(each.ready() for each in workers) and stage.shared(*workers), "they share the numbers")
 
 
+@pytest.mark.long
 def test_workers_with_the_old_and_with_the_new_catalogue_never_share_a_number(stage: Stage, schemas: str) -> None:
     """The new catalogue comes, worker by worker, and an old worker comes back beside a new one, as when a version is
     taken back. What only some of the members know waits; everything else goes on."""
