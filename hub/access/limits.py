@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Self
 
 from hub.errors import Admission
@@ -17,6 +17,7 @@ from hub.settings import Limit
 
 BAKU = timezone(timedelta(hours=4))
 """A quota's day is the calendar's in Baku, which has no summer time."""
+DAY_SECONDS = 86_400
 MIB = 1 << 20
 ROUNDING = 1e-7
 """Of an event or a byte: who comes when told to must not be sent away for a float's last digits; they are owed."""
@@ -57,7 +58,7 @@ class _Account:
         self.events = Bucket(limit.events, limit.events_burst, now)
         self.bytes = Bucket(limit.mib * MIB, limit.mib_burst * MIB, now)
         self.questions = Bucket(limit.questions, limit.questions_burst, now)
-        self.day, self.taken, self.quota = 0, 0, limit.day
+        self.began, self.ends, self.taken, self.quota = 0.0, 0.0, 0, limit.day
 
 
 class Limits:
@@ -121,10 +122,9 @@ class Limits:
 
     def _day_is_over(self, account: _Account, events: int) -> float:
         """Seconds to the next day, where today's quota does not have so many left; else 0."""
-        now = datetime.fromtimestamp(self._wall(), UTC).astimezone(BAKU)
-        if now.toordinal() != account.day:
-            account.day, account.taken = now.toordinal(), 0
-        if account.taken + events <= account.quota:
-            return 0.0
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        return (midnight - now).total_seconds()
+        now = self._wall()
+        if not account.began <= now < account.ends:  # a clock may be set back, too
+            midnight = datetime.fromtimestamp(now, BAKU).replace(hour=0, minute=0, second=0, microsecond=0)
+            account.began, account.taken = midnight.timestamp(), 0
+            account.ends = account.began + DAY_SECONDS
+        return 0.0 if account.taken + events <= account.quota else account.ends - now
