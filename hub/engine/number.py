@@ -182,8 +182,9 @@ class Number:
         """To the committed offsets; none: to the first. What retention took away is never jumped over."""
         consumer = self._consumer
         first = await consumer.beginning_offsets(list(self.tps))
-        committed = await asyncio.gather(*(consumer.committed(tp) for tp in self.tps))
-        for tp, offset in zip(self.tps, committed, strict=True):
+        committed = await consumer._coordinator.fetch_committed_offsets(self.tps)  # one question for all
+        for tp in self.tps:
+            offset = committed[tp].offset if tp in committed else None
             if offset is not None and offset < first[tp]:
                 raise Fatal(
                     f"{tp.topic}/{tp.partition}: offset {offset} is committed, but records before "

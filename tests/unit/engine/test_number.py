@@ -12,6 +12,7 @@ from unittest import mock
 
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
+from aiokafka.structs import OffsetAndMetadata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import Rec
@@ -99,7 +100,7 @@ class Consumer:
 
     def __init__(self, broker: Broker) -> None:
         self._broker, self.position, self.paused = broker, -1, True
-        self._fetcher = SimpleNamespace(_records={})
+        self._fetcher, self._coordinator = SimpleNamespace(_records={}), self
         self.reassigning = False
 
     def assignment(self) -> set[TopicPartition]:
@@ -123,8 +124,9 @@ class Consumer:
     async def end_offsets(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(tps, len(self._broker.inputs))
 
-    async def committed(self, tp: TopicPartition) -> int | None:
-        return self._broker.offset
+    async def fetch_committed_offsets(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+        offset = self._broker.offset
+        return {} if offset is None else dict.fromkeys(tps, OffsetAndMetadata(offset, ""))
 
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Rec]]:
         await asyncio.sleep(0)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import uvloop
+from aiokafka import TopicPartition
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import GroupLoadInProgressError, KafkaConnectionError, NotCoordinatorForGroupError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v2, OffsetFetchResponse_v3
 from aiokafka.protocol.metadata import MetadataRequest
 
-from hub.kafka.outage import broken_is_broken, ends_in_the_end
+from hub.kafka.outage import broken_is_broken, ends_in_the_end, hears_the_group
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -54,5 +58,52 @@ def test_a_fetcher_whose_task_swallows_a_cancellation_is_closed_all_the_same() -
         began = asyncio.get_running_loop().time()
         await ends_in_the_end(Fetcher.close)(fetcher)
         assert asyncio.get_running_loop().time() - began < 5  # of itself it ends when the test is given up
+
+    run(scenario())
+
+
+def coordinator(answers: list[Any]) -> tuple[Any, list[str]]:
+    """A group's coordinator as aiokafka has it, whose broker gives these answers; and when it was looked for again."""
+    lost: list[str] = []
+
+    async def send(self: Any, request: Any) -> Any:
+        return answers.pop(0)
+
+    async def known() -> None:
+        """It is."""
+
+    made = SimpleNamespace(group_id="zefer.gate", _retry_backoff_ms=1, ensure_coordinator_known=known)
+    made.coordinator_dead = lambda: lost.append("lost")
+    made._send_req = partial(hears_the_group(send), made)
+    made._do_fetch_commit_offsets = partial(GroupCoordinator._do_fetch_commit_offsets, made)
+    return made, lost
+
+
+def test_a_coordinator_that_is_loading_is_asked_again_and_never_taken_for_an_empty_one() -> None:
+    """Such an answer names no partition: read as it stands, nothing was ever committed, and all would be read anew."""
+    there, nothing = [("in.mod", [(0, 42, "", 0)])], list[Any]()
+    loading, moved = GroupLoadInProgressError.errno, NotCoordinatorForGroupError.errno
+    answers = [
+        OffsetFetchResponse_v3(0, nothing, loading),
+        OffsetFetchResponse_v2(nothing, moved),
+        OffsetFetchResponse_v3(0, there, 0),
+    ]
+    made, lost = coordinator(answers)
+
+    async def scenario() -> None:
+        tp = TopicPartition("in.mod", 0)
+        found = await GroupCoordinator.fetch_committed_offsets(made, [tp])
+        assert found[tp].offset == 42
+
+    run(scenario())
+    assert lost == ["lost"] and not answers
+
+
+def test_a_group_that_may_not_be_read_is_an_error() -> None:
+    made, _ = coordinator([OffsetFetchResponse_v3(0, [], 30)])
+
+    async def scenario() -> None:
+        with pytest.raises(for_code(30)):
+            await made._send_req(OffsetFetchRequest("zefer.gate", []))
 
     run(scenario())
