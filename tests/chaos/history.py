@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,8 @@ from chaos.compose import Send
 
 @dataclass
 class Sent:
-    """An invoked send and what is known of it; times are in milliseconds since 1970."""
+    """An invoked send and what is known of it; times are in milliseconds since 1970. The gateway may have taken one
+    without knowing where it is."""
 
     number: int
     send: Send
@@ -26,11 +28,19 @@ class Sent:
     at: float
     record: str | None = None
     unsure: bool = False
+    refused: bool = False
+    taken: bool = False
 
 
 @dataclass
 class History:
     sent: list[Sent] = field(default_factory=list)
+
+    @property
+    def repeats(self) -> int:
+        """How many sends were answered with a record that another one has already."""
+        told = [sent.record for sent in self.sent if sent.record]
+        return len(told) - len(set(told))
 
     @property
     def acknowledged(self) -> set[str]:
@@ -39,10 +49,11 @@ class History:
 
 
 class Writer:
-    """Every line is with the kernel before the call returns: a killed generator has said what it was about to do."""
+    """Every line is with the kernel before the call returns: a killed generator has said what it was about to do. Safe
+    for threads."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", buffering=1)
+        self._file, self._lock = path.open("w", buffering=1), threading.Lock()
 
     def invoke(self, number: int, send: Send, intended: float) -> None:
         body = asdict(send) | {"value": base64.b64encode(send.value).decode()}
@@ -52,7 +63,8 @@ class Writer:
         self._write({"do": do, "number": number, "at": time.time() * 1000, **more})
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
+        with self._lock:
+            self._file.write(json.dumps(line) + "\n")
 
 
 def read(path: Path) -> History:
@@ -71,9 +83,9 @@ def _read(lines: Iterable[str]) -> Iterable[Sent]:
             body = line["send"] | {"value": base64.b64decode(line["send"]["value"])}
             sent[number] = Sent(number, Send(**body), line["intended"], line["at"])
         elif line["do"] == "ok":
-            sent[number].record = line["record"]
+            sent[number].record, sent[number].taken = line["record"], True
         else:
-            sent[number].unsure = True
+            sent[number].unsure, sent[number].refused = True, line["do"] == "fail"
     return sent.values()
 
 

@@ -164,6 +164,13 @@ class Judge:
                 self._say("phantom", f"{rec.at}: nobody sent it")
             else:
                 found[rec.at] = Input(rec, send, self._catalogue.types[send.type], (agency, send.key) in unsure)
+        for sent in self._history.sent:
+            if sent.refused and sent.send.expect == "applied":
+                self._say("lost", f"{sent.send.agency}, {sent.send.id}: not taken, and nothing is wrong with it")
+        there = {(each.send.agency, each.send.id) for each in found.values()}
+        for sent in self._history.sent:
+            if sent.taken and (sent.send.agency, sent.send.id) not in there:
+                self._say("lost", f"{sent.send.agency}, {sent.send.id}: taken, gone")
         for record in sorted(self._history.acknowledged - found.keys()):
             self._say("lost", f"{record}: acknowledged by the broker, gone")
         return found

@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from hub import cli
 from hub.engine import app, transaction
+from hub.kafka import appending
 from hub.pipeline import ledger, reader
 from hub.pipeline.recognise import Recognised
 
@@ -60,6 +61,18 @@ def mask_off() -> None:
     _replace(reader, "ProjectionPlan", bare)
 
 
+def early_202() -> None:
+    """The gateway answers before the broker has acknowledged."""
+    append, tasks = appending.Appender.append, set[Any]()
+
+    async def early(self: Any, topic: str, lines: Any, seconds: float) -> Any:
+        tasks.add(asyncio.ensure_future(append(self, topic, lines, seconds)))
+        await asyncio.sleep(0)
+        return [(0, -1)] * len(lines)
+
+    _replace(appending.Appender, "append", early)
+
+
 def agents_hang() -> None:
     """Faust's part of the worker does not end; no mutant, but what happens when its group rebalances just then."""
 
@@ -69,7 +82,7 @@ def agents_hang() -> None:
     _replace(app._CommittedConsumer, "on_stop", never)
 
 
-MUTANTS = {each.__name__: each for each in (dedupe_off, offsets_first, unkeyed, mask_off)}
+MUTANTS = {each.__name__: each for each in (dedupe_off, offsets_first, unkeyed, mask_off, early_202)}
 
 
 STEPS = {

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from chaos import catalogue, selftest
 from chaos.after import AFTER
-from chaos.scenarios import FULL, MUTANTS, QUICK, RATE, Scenario, nothing
+from chaos.scenarios import FULL, MUTANTS, QUICK, RATE, Scenario
 from chaos.subject import Broker, NoBroker, Worker
 from chaos.theatre import Load, Report, Theatre
 from rich.console import Console
@@ -168,10 +168,11 @@ class Run:
             return show(theatre.play(name, scenario.faults, load, calm=scenario.calm))
 
     def _mutant(self, theatre: Theatre, name: str) -> str:
-        load = self._load(MUTANT_SECONDS, whole=True)
+        of = MUTANTS[name]
+        load = self._load(MUTANT_SECONDS, **of.load)
         with self._shown(theatre, f"mutant-{name}", load) as show:
-            report = show(theatre.play(f"mutant-{name}", nothing(0), load, mutant=name, patience=MUTANT_PATIENCE))
-        return "red" if report.verdicts[MUTANTS[name]] else "survived"
+            report = show(theatre.play(f"mutant-{name}", of.faults, load, mutant=name, patience=MUTANT_PATIENCE))
+        return "red" if report.verdicts[of.verdict] else "survived"
 
     def _load(self, seconds: float, **more: Any) -> Load:
         more = {"rate": self._given.rate} | more

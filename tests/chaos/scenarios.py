@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from chaos.mutants import STEPS
 from chaos.stage import Intruder, Stage
@@ -118,6 +118,30 @@ def broker_away(pause: float, frozen: float) -> Faults:
     return faults
 
 
+def gateway_away(rounds: int, pause: float, frozen: float) -> Faults:
+    """The gateway is killed, and the broker that it writes to killed, stopped and frozen."""
+
+    def faults(stage: Stage) -> None:
+        for _ in range(rounds):
+            for fault in (
+                stage.kill_gateway,
+                lambda: stage.kill_broker(pause),
+                lambda: stage.stop_broker(pause),
+                lambda: stage.freeze_broker(frozen),
+                lambda: stage.lose_both(frozen),
+            ):
+                stage.sleep(2)
+                fault()
+        stage.sleep(2)
+
+    return faults
+
+
+def lose_both(stage: Stage) -> None:
+    stage.sleep(1)
+    stage.lose_both(1)
+
+
 def kill_broker(times: int, pause: float) -> Faults:
     def faults(stage: Stage) -> None:
         for _ in range(times):
@@ -151,6 +175,7 @@ def disk_full(stage: Stage) -> None:
 _ALL = [f"{lane}_{step}" for step in STEPS for lane in ("gate", "ledger")]
 _HALF = [f"{lane}_{step}" for step, lane in zip(STEPS, itertools.cycle(("gate", "ledger")))]
 _BULK = {"rate": 2500.0, "light": True, "whole": True}
+_HTTP = {"gateway": True, "poisoned": 0.0}
 BULK_EVENTS, BULK_PARTS = 1_000_000, 5
 POISON = 100_000
 
@@ -163,6 +188,7 @@ QUICK = (
     Scenario("freeze-worker", 60, freeze_worker(1)),
     Scenario("graceful-stops", 120, stop_workers(3), failover=False),
     Scenario("broker-away", 120, broker_away(1, 4)),
+    Scenario("gateway", 120, gateway_away(1, 1, 4), load=_HTTP),
     Scenario("poison", 6, nothing(0), load={"rate": 500.0, "poisoned": 0.5, "whole": True}, failover=False, calm=True),
     Scenario("shadow-ledger", 0, nothing(0), after="shadow", failover=False),
     Scenario("disk-full", 120, disk_full, where="small disk"),
@@ -176,6 +202,7 @@ FULL = (
     Scenario("freeze-worker", 240, freeze_worker(4)),
     Scenario("graceful-stops", 600, stop_workers(25), failover=False, parts=2),
     Scenario("broker-away", 240, broker_away(5, 12)),
+    Scenario("gateway", 600, gateway_away(5, 3, 12), load=_HTTP),
     Scenario("kill-broker", 600, kill_broker(10, 1)),
     Scenario("kill-broker-long", 120, kill_broker(1, AWAY_SECONDS)),
     Scenario(
@@ -198,5 +225,20 @@ FULL = (
     Scenario("disk-full", 240, disk_full, where="small disk"),
     Scenario("brokers-in-rotation", 400, rotate(3, 8), where="three"),
 )
-MUTANTS = {"dedupe_off": "dup_effect", "offsets_first": "lost", "unkeyed": "disorder", "mask_off": "over_delivery"}
-"""Fault built into the product (mutants.py) → the verdict that must show it."""
+
+
+class Mutant(NamedTuple):
+    """The verdict that must show a fault built into the product (mutants.py), and the load that it shows under."""
+
+    verdict: str
+    faults: Faults = nothing(0)
+    load: dict[str, Any] = {"whole": True}  # noqa: RUF012
+
+
+MUTANTS = {
+    "dedupe_off": Mutant("dup_effect"),
+    "offsets_first": Mutant("lost"),
+    "unkeyed": Mutant("disorder"),
+    "mask_off": Mutant("over_delivery"),
+    "early_202": Mutant("lost", lose_both, _HTTP | {"whole": True}),
+}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from chaos.subject import HERE, Broker, Worker
+from chaos.subject import HERE, Broker, Gateway, Worker
 from chaos.watch import Watch
 
 CRASH_SECONDS = 40.0
@@ -28,9 +28,16 @@ class Stage:
     """What faults act on. All that they do is in the fault log with its time."""
 
     def __init__(
-        self, broker: Broker, workers: list[Worker], watch: Watch, tick: Callable[[int], None], disk: Path | None = None
+        self,
+        broker: Broker,
+        workers: list[Worker],
+        watch: Watch,
+        tick: Callable[[int], None],
+        disk: Path | None = None,
+        gateway: Gateway | None = None,
     ) -> None:
         self.broker, self.workers, self.disk, self.healed = broker, workers, disk, time.monotonic()
+        self.gateway = gateway
         self.faults: list[dict[str, Any]] = []
         self.stops: list[float] = []
         self._watch, self._tick = watch, tick
@@ -60,6 +67,26 @@ class Stage:
         with self.fault("kill -9", worker.name):
             worker.kill()
             worker.start()
+
+    def kill_gateway(self) -> None:
+        """kill -9 of the gateway, which its supervisor starts again."""
+        assert self.gateway is not None
+        with self.fault("kill -9", self.gateway.name):
+            self.gateway.kill()
+            self.gateway.start()
+            self.gateway.wait_ready()
+
+    def lose_both(self, seconds: float) -> None:
+        """The broker stands still, and the gateway is killed with all that it could not hand over."""
+        assert self.gateway is not None
+        with self.fault("freeze", "broker-1"):
+            self.broker.signal(signal.SIGSTOP)
+            self.sleep(seconds)
+            with self.fault("kill -9", self.gateway.name):
+                self.gateway.kill()
+                self.broker.signal(signal.SIGCONT)
+                self.gateway.start()
+                self.gateway.wait_ready()
 
     def freeze(self, number: int, seconds: float) -> None:
         worker = self.workers[number]

@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PARTITIONS = 4
 SECRET = "a secret for the witness, and for nobody else"
+NO_LIMIT = '{"events": 1e9, "events_burst": 1e9, "mib": 1e6, "mib_burst": 1e6, "day": 1000000000}'
 READY_SECONDS, STOP_SECONDS = 90.0, 40.0
 
 
@@ -82,8 +83,10 @@ class Broker:
 class Worker:
     """One worker process; `mutant` names a fault to be built into it (see mutants.py), `settings` are `HUB_*`."""
 
+    command = "worker"
+
     def __init__(self, name: str, bootstrap: str, folder: Path, mutant: str = "", **settings: str) -> None:
-        self.name, self._mutant, self._port = name, mutant, free_port()
+        self.name, self._mutant, self.port = name, mutant, free_port()
         self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
@@ -95,7 +98,7 @@ class Worker:
                 "HUB_PARTITIONS": str(PARTITIONS),
                 "HUB_PERSON_SECRET": SECRET,
                 "HUB_DATA_DIR": str(folder / name),
-                "HUB_METRICS_PORT": str(self._port),
+                "HUB_METRICS_PORT": str(self.port),
                 "HUB_LIFELINE": "1",  # it ends when our end of its standard input is gone
             }
             | settings
@@ -123,7 +126,7 @@ class Worker:
         how = [str(HERE / "mutants.py"), mutant] if mutant else ["-m", "hub"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *how, "worker"],
+                [sys.executable, *how, self.command],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.PIPE,
@@ -161,10 +164,25 @@ class Worker:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
+
+
+class Gateway(Worker):
+    """The HTTP gateway, a process like the workers."""
+
+    command = "gateway"
+
+    def __init__(self, bootstrap: str, folder: Path, mutant: str = "") -> None:
+        super().__init__("gateway", bootstrap, folder, mutant, HUB_GATEWAY_ACK_SECONDS="2", HUB_LIMIT=NO_LIMIT)
+        self.environment |= {"HUB_GATEWAY_PORT": str(self.port), "HUB_TOKENS": str(folder / "tokens.json")}
+
+    def tokens(self, agencies: Sequence[str]) -> str:
+        """One for each agency, as JSON."""
+        command = [sys.executable, str(HERE / "tokens.py"), *agencies]
+        return subprocess.run(command, env=self._plain(), capture_output=True, text=True, check=True).stdout
 
 
 def stop(workers: Sequence[Worker]) -> list[float]:

@@ -19,7 +19,7 @@ from chaos.compose import POISONED
 from chaos.judge import Judge, Registry
 from chaos.readout import Topics
 from chaos.stage import Stage
-from chaos.subject import HERE, Broker, Worker, stop
+from chaos.subject import HERE, Broker, Gateway, Worker, stop
 from chaos.watch import Watch
 
 CAUGHT_UP_SECONDS = 60.0
@@ -37,7 +37,7 @@ class Load:
     """Events a second, for so many seconds; `run` sets it apart from others on the broker, `seed` makes it.
 
     `poisoned` is the share of payloads that must be refused; `light` takes types with few receivers only; `whole` sends
-    all of it, where others end soon after the last fault has healed.
+    all of it, where others end soon after the last fault has healed. `gateway`: over HTTP.
     """
 
     seed: int
@@ -47,6 +47,7 @@ class Load:
     poisoned: float = POISONED
     light: bool = False
     whole: bool = False
+    gateway: bool = False
 
 
 @dataclass
@@ -112,11 +113,12 @@ class Theatre:
         first = readout.ends(self.broker.bootstrap)
         workers = [Worker(f"worker-{n}", self.broker.bootstrap, folder, mutant) for n in (1, 2)]
         watch = Watch(self.broker.bootstrap, first)
-        stage = Stage(self.broker, workers, watch, self.tick, self.disk)
+        gateway = Gateway(self.broker.bootstrap, folder, mutant) if load.gateway else None
+        stage = Stage(self.broker, workers, watch, self.tick, self.disk, gateway)
         try:
             sent, deadline, waited = self._run(stage, faults, load, folder, patience)
         finally:
-            stops = stop(workers)
+            stops = stop([*workers, gateway] if gateway else workers)
             watch.close()
         seen = {record for record, at in watch.seen.items() if at <= deadline}
         hidden: list[str] = []
@@ -139,12 +141,18 @@ class Theatre:
         self, stage: Stage, faults: Callable[[Stage], None], load: Load, folder: Path, patience: float
     ) -> tuple[history.History, float, float]:
         """(history, when patience ended, seconds that the last verdicts took after the last fault and event)."""
-        for worker in stage.workers:
-            worker.start()
-        for worker in stage.workers:
-            worker.wait_ready()
+        processes = [*stage.workers, stage.gateway] if stage.gateway else stage.workers
+        door = []
+        if stage.gateway:
+            tokens = folder / "tokens"
+            tokens.write_text(stage.gateway.tokens(self.catalogue.agencies))
+            door = ["--gateway", str(stage.gateway.port), "--tokens", str(tokens)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.wait_ready()
         path = folder / "history.jsonl"
-        with _generator(self.broker.bootstrap, path, load) as generator:
+        with _generator(self.broker.bootstrap, path, load, door) as generator:
             faults(stage)
             if not load.whole:
                 stage.sleep(TAIL_SECONDS)
@@ -161,16 +169,22 @@ class Theatre:
         self, name: str, sent: history.History, topics: Topics, registry: Registry, seen: set[str], stage: Stage
     ) -> Report:
         judge = Judge(self.catalogue, registry, sent, topics, seen)
-        for worker in stage.workers:
-            judge.silent(worker.log.name, worker.log.read_bytes())
+        for process in (*stage.workers, stage.gateway):
+            if process is not None:
+                judge.silent(process.log.name, process.log.read_bytes())
         verdicts = judge.judge()
-        facts = {"events": len(sent.sent), "duplicates": judge.duplicates, "delivered": _delivered(topics)}
+        duplicates = judge.duplicates + sent.repeats
+        facts = {"events": len(sent.sent), "duplicates": duplicates, "delivered": _delivered(topics)}
         report = Report(name, verdicts, judge.found, stage.faults, facts)
         _in_flight(stage.faults, sent, _decided(topics))
         for fault in stage.faults:
             if not fault["in_flight"]:
                 report.vacuous.append(f"{fault['what']} of {fault['whom']} hit no work in flight")
-        if not judge.duplicates:
+        if stage.gateway:
+            report.facts |= {"accepted": len(sent.acknowledged), "unanswered": sum(s.unsure for s in sent.sent)}
+            if not report.facts["unanswered"]:
+                report.vacuous.append("the gateway answered everything")
+        if not duplicates:
             report.vacuous.append("no duplicate was seen")
         if not history.punctual(sent):
             report.vacuous.append("the generator fell behind its schedule by more than 1 %")
@@ -185,7 +199,7 @@ class Theatre:
 
 
 @contextlib.contextmanager
-def _generator(bootstrap: str, path: Path, load: Load) -> Iterator[subprocess.Popen[str]]:
+def _generator(bootstrap: str, path: Path, load: Load, door: list[str]) -> Iterator[subprocess.Popen[str]]:
     given = {
         "bootstrap": bootstrap,
         "history": path,
@@ -196,6 +210,7 @@ def _generator(bootstrap: str, path: Path, load: Load) -> Iterator[subprocess.Po
         "poisoned": load.poisoned,
     }
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))] + ["--light"] * load.light
+    words += door
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, str(HERE / "generate.py"), *words], stdin=pipe, stdout=pipe, text=True
