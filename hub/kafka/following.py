@@ -82,8 +82,11 @@ class Following:
 
     def behind(self) -> int:
         """Offsets between here and the end of what is committed, over all partitions; 0 when all is read."""
-        ends = self._client.end_offsets(self._parts)
-        return sum(max(0, ends[tp] - self._position(tp)) for tp in self._parts)
+        return self.left(_places(self._client.end_offsets(self._parts)))
+
+    def left(self, ends: Mapping[Place, int]) -> int:
+        """Offsets between here and these ends, over all partitions."""
+        return sum(max(0, ends[tp.topic, tp.partition] - self._position(tp)) for tp in self._parts)
 
     def close(self) -> None:
         self._client.close(autocommit=False, timeout_ms=2_000)

@@ -99,6 +99,7 @@ class _Course:
     def __init__(self, table: Table, writer: Writer, following: Following) -> None:
         self._table, self._writer, self._following = table, writer, following
         self._todo = self._done = 0
+        self._ends: Mapping[Place, int] = {}
         self._caught_up = False
         self._said = self._pruned = 0.0
         self._reported = time.monotonic()
@@ -113,17 +114,22 @@ class _Course:
             positions = {}
         start = {place: max(at, positions.get(place, at)) for place, at in first.items()}
         self._todo = sum(ends[place] - at for place, at in start.items())
+        self._ends = ends
         self._keep(first)
         self._following.seek(start)
         self._say(force=True)
 
     def turn(self) -> None:
-        """Take in what has come; say how far it is."""
+        """Take in what has come; say how far it is.
+
+        It has caught up with what was there when it began: under load there is always more to come.
+        """
         batch = self._following.poll()
         if batch.records:
             self._take(batch)
+            self._caught_up = self._caught_up or self._following.left(self._ends) == 0
         elif not self._caught_up or time.monotonic() - self._said > BEAT_SECONDS:
-            self._caught_up = self._following.behind() == 0 or self._caught_up
+            self._caught_up = self._following.behind() == 0 or self._caught_up  # raises where the broker is away
             if self._caught_up:
                 self._newest = time.time()
         self._say()
