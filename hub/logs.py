@@ -15,6 +15,8 @@ from typing import Any
 
 import structlog
 
+SPARING_SECONDS = 10.0
+
 
 def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     """Set up structlog and the standard library's logging alike. `json` None: unless stderr is a terminal."""
@@ -29,6 +31,7 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     end = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(without_texts)
+    handler.addFilter(Sparing())
     sys.excepthook = _uncaught
     threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
     handler.setFormatter(
@@ -59,6 +62,28 @@ def without_texts(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(type(arg).__name__ if isinstance(arg, BaseException) else arg for arg in record.args)
     return True
+
+
+class Sparing(logging.Filter):
+    """Of aiokafka's lines, each kind once in `SPARING_SECONDS`: while a broker is away it prints hundreds a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, object], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is said; then also how many were not, since the last one."""
+        if not record.name.startswith("aiokafka"):
+            return True
+        kind = record.name, record.msg
+        at, left_out = self._said.get(kind, (float("-inf"), 0))
+        if record.created - at < SPARING_SECONDS:
+            self._said[kind] = at, left_out + 1
+            return False
+        self._said[kind] = record.created, 0
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} more like it since)", None
+        return True
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

@@ -162,3 +162,21 @@ def test_a_thread_that_ends_by_an_exception_does_not_quote_either() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert CANARY.lower() not in ended.stderr
+
+
+def test_what_a_client_says_again_and_again_is_said_once_and_counted() -> None:
+    """As aiokafka does for each attempt, while a broker is away."""
+    sparing, said = logs.Sparing(), []
+    unable = "Unable connect to node with id %s"
+    lines = [(100 + n, unable, n) for n in range(9)] + [(111, unable, 9), (112, "Topic %s is not there", "out.mod")]
+    for at, text, about in lines:
+        made = {"name": "aiokafka.client", "msg": text, "args": (about,), "created": float(at)}
+        record = logging.makeLogRecord(made)
+        if sparing.filter(record):
+            said.append(record.getMessage())
+    assert said == [
+        "Unable connect to node with id 0",
+        "Unable connect to node with id 9 (8 more like it since)",
+        "Topic out.mod is not there",
+    ]
+    assert all(sparing.filter(logging.makeLogRecord({"name": "hub", "msg": "x"})) for _ in range(3))
