@@ -1,6 +1,7 @@
 """Whether an event is here already, as far as a gateway can tell: what it took itself lately, and the receipts.
 
-Best effort, and on the safe side: where it is not sure, the event is taken once more and the receipt decides.
+Best effort, and on the safe side: where it is not sure, the event is taken once more and the receipt decides. A
+conflict is sure only with what the ledger has applied: what this gateway took is first in its own life alone.
 """
 
 from __future__ import annotations
@@ -71,8 +72,11 @@ class Known:
         found, left = list[Found | None](), READ_BACK
         for event, kept in zip(events, recent, strict=True):
             applied = _in_the_set(verdicts.get(event.identity.hex(), ()))
-            if applied is None or (kept and (kept[0] == event.content or kept[1] == applied)):
-                found.append(_of_recent(event, kept) if kept or not applied else None)
+            same = _of_recent(event, kept)
+            if same or applied is None:
+                found.append(same)
+            elif kept and kept[1] == applied:
+                found.append(Found(same=False, record=applied))
             elif left > 0:
                 left -= 1
                 found.append(await self._compared(event, applied))
@@ -93,7 +97,7 @@ class Known:
 
 
 def _of_recent(event: Examined, kept: tuple[bytes, str] | None) -> Found | None:
-    return Found(kept[0] == event.content, kept[1]) if kept else None
+    return Found(same=True, record=kept[1]) if kept and kept[0] == event.content else None
 
 
 def _in_the_set(verdicts: Sequence[Verdict]) -> str | None:

@@ -193,15 +193,13 @@ class Publishing:
 
 
 def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]) -> Told | None:
-    """With what is known, and with the events before it in the same request; None: it is new."""
+    """With what is known, or else with the first of that identity in the same request; None: it is to be taken, and the
+    ledger says what it is."""
+    if found is not None:
+        return Told("duplicate", event.id, record=found.record) if found.same else Told("rejected", event.id, CONFLICT)
     earlier = first.setdefault(event.identity, event)
-    same = found.same if found else True
-    if earlier is not event:
-        same = same and earlier.content == event.content
-    elif found is None:
-        return None
-    record = found.record if found else None
-    return Told("duplicate", event.id, record=record) if same else Told("rejected", event.id, CONFLICT)
+    repeats = earlier is not event and earlier.content == event.content
+    return Told("duplicate", event.id) if repeats else None
 
 
 def _item(index: int, found: Examined | Refusal, told: Told, language: Language, teller: Teller | None) -> str:

@@ -12,8 +12,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hub.errors import ConfigError
+from hub.kafka.broker import Kind
 from hub.kafka.brokers import open_broker
 from hub.kafka.cluster import Cluster
+from hub.kafka.java import find_jars, find_java
+
+MISSING = 3
 
 
 class One:
@@ -50,12 +54,18 @@ def keep(kafka: One | Cluster) -> None:
 
 def main(kind: str, folder: Path, nodes: int, port: int) -> None:
     kafka = Cluster(folder, count=nodes) if nodes > 1 else One(kind, folder, port)
+    try:
+        if kind == Kind.APACHE:
+            find_java(), find_jars()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(MISSING)
     print(kafka.connection.bootstrap if isinstance(kafka, Cluster) else kafka.bootstrap, flush=True)
     try:
         keep(kafka)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        sys.exit(3)
+        sys.exit(MISSING)
     finally:
         kafka.stop()
 

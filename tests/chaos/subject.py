@@ -37,11 +37,19 @@ class Broker:
 
     def start(self) -> None:
         """All nodes. Raises `NoBroker` saying what is missing."""
+        self._keep()
+        self.start_nodes(*self.nodes)
+
+    def _keep(self) -> None:
         command = [sys.executable, str(HERE / "keeper.py"), self.kind, str(self._folder), str(len(self.nodes))]
         pipe = subprocess.PIPE
         self._keeper = subprocess.Popen([*command, str(self._port)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         self.bootstrap = self._line()
-        self.start_nodes(*self.nodes)
+
+    def check(self) -> None:
+        """Raises `NoBroker` as `start` does; starts no node."""
+        self._keep()
+        self.stop()
 
     def start_nodes(self, *nodes: int) -> None:
         self._pids |= zip(nodes, map(int, self._ask("start", *nodes).split()))

@@ -111,7 +111,7 @@ class Theatre:
         folder = self.folder / name
         folder.mkdir(parents=True)
         first = readout.ends(self.broker.bootstrap)
-        workers = [Worker(f"worker-{n}", self.broker.bootstrap, folder, mutant) for n in (1, 2)]
+        workers = [Worker(f"worker-{n}", self.broker.bootstrap, folder, mutant) for n in ((1,) if mutant else (1, 2))]
         watch = Watch(self.broker.bootstrap, first)
         gateway = Gateway(self.broker.bootstrap, folder, mutant) if load.gateway else None
         stage = Stage(self.broker, workers, watch, self.tick, self.disk, gateway)
@@ -127,7 +127,7 @@ class Theatre:
         report = self._judge(name, sent, topics, registry, seen, stage)
         report.facts |= {
             "caught_up_seconds": round(waited, 1),
-            "longest_stop_seconds": round(max(*stops, *stage.stops), 1),
+            "longest_stop_seconds": round(max([*stops, *stage.stops]), 1),
         }
         report.verdicts["slow_stop"] = sum(seconds > STOP_SECONDS for seconds in (*stops, *stage.stops))
         if calm:
