@@ -234,7 +234,7 @@ def test_a_graceful_stop_finishes_what_is_under_way(door: Door) -> None:
             )
 
         asked = [pool.submit(send, batch) for batch in batches]
-        time.sleep(0.05)
+        concurrent.futures.wait(asked, return_when=concurrent.futures.FIRST_COMPLETED)  # others are under way
         gateway.send_signal(signal.SIGTERM)
         answers = [each.exception() or each.result() for each in asked]
         assert gateway.wait(30) == 0
