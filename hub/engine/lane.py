@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from mode import Service
 
 from hub.engine.assignor import Numbers
+from hub.engine.company import Company
 from hub.engine.number import Kept, Number
 from hub.engine.presence import Presence
 from hub.engine.spec import LaneSpec, Runtime
@@ -51,7 +52,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         self.numbers: dict[int, Number] = {}
         self._kept: dict[int, Kept | None] = {}
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
-        self._assigned = False
+        self._assigned, self._company = False, Company()
 
     @property
     def ready(self) -> bool:
@@ -134,7 +135,9 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         topics = len({tp.topic for tp in assigned})
         log.info("assigned", lane=self.spec.name, numbers=sorted(numbers), topics=topics)
         self.numbers = {
-            number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal, self._kept.get(number))
+            number: Number(
+                self.spec, self.runtime, consumer, number, tps, self._fatal, self._company, self._kept.get(number)
+            )
             for number, tps in sorted(numbers.items())
         }
         self._assigned = True

@@ -22,6 +22,7 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
+from hub.engine.company import Company
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.refusals import Rows
 from hub.engine.spec import LaneSpec, Runtime
@@ -71,11 +72,12 @@ class Number:
         number: int,
         tps: Sequence[TopicPartition],
         fatal: Callable[[BaseException], None],
+        company: Company,
         kept: Kept | None = None,
     ) -> None:
         self.number, self.tps, self.ready = number, tuple(tps), False
         self._spec, self._runtime, self._consumer = spec, runtime, consumer
-        self._fatal, self._stopping, self._kept = fatal, asyncio.Event(), kept
+        self._fatal, self._company, self._stopping, self._kept = fatal, company, asyncio.Event(), kept
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -205,19 +207,22 @@ class Number:
             if not self._spec.fair:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
-                await self._work(records)
+                async with self._company.turn(len(records)):
+                    if take.at_hand():
+                        records += await self._taken(take, len(records))
+                    await self._work(records)
                 busy = time.monotonic()
             elif self._in_doubt() or time.monotonic() - busy > IDLE_SECONDS:
                 await self._catch_up()
                 busy = time.monotonic()
             self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
 
-    async def _taken(self, take: Taking) -> list[Any]:
+    async def _taken(self, take: Taking, already: int = 0) -> list[Any]:
         """None where none came, or where the number is given back: aiokafka holds whoever asks until the next
         assignment, which waits for this number to end."""
         self._taking = True
         try:
-            return await take()
+            return await take(already)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or not self._stopping.is_set():

@@ -90,27 +90,33 @@ class Taking:
         self._live: dict[TopicPartition, float] = {}
         """When records of a partition were last taken of which few were left waiting."""
 
-    async def __call__(self) -> list[Any]:
-        """The records of the next batch, in order within each partition; none after a short wait without any."""
+    async def __call__(self, already: int = 0) -> list[Any]:
+        """The records of the next batch, in order within each partition; none after a short wait without any.
+
+        With `already`: what is at hand to go with so many that were taken before.
+        """
         ahead, behind = self._ahead, self._behind()
         held = ahead is not None and bool(behind) and ahead.full
         open_ = [tp for tp in self._next if not (self._paused(tp.topic) or (held and tp in behind))]
+        most = self._most - already
+        if already and (not open_ or most <= 0):
+            return []
         if not open_:
             await asyncio.sleep(HELD_WAIT_MS / 1000)  # the ledger is at work, or ops has to say something
             return []
-        wait = HELD_WAIT_MS if held else WAIT_MS
-        share = min(ahead.share, self._most) if ahead is not None and behind else self._most
+        wait = 0 if already else HELD_WAIT_MS if held else WAIT_MS
+        share = min(ahead.share, most) if ahead is not None and behind else most
         taken = await self._take(open_, wait, share)
         if taken and ahead is not None:
-            await self._others([tp for tp in self._ready(open_) if tp not in taken], taken, share)
+            await self._others([tp for tp in self._ready(open_) if tp not in taken], taken, share, most)
         return [record for records in taken.values() for record in records]
 
     async def _others(
-        self, ready: Sequence[TopicPartition], taken: dict[TopicPartition, list[Any]], share: int
+        self, ready: Sequence[TopicPartition], taken: dict[TopicPartition, list[Any]], share: int, most: int
     ) -> None:
         """Add a share of each other partition with records at hand; another one is first in each turn."""
         self._turn += 1
-        room = self._most - sum(map(len, taken.values()))
+        room = most - sum(map(len, taken.values()))
         for i in range(len(ready)):
             if room <= 0:
                 return
@@ -132,6 +138,10 @@ class Taking:
         live = [tp for tp, at in self._live.items() if at > since] if self._ahead else []
         behind = {tp for tp in self._next if self.behind(tp)} if live else set()
         return behind if any(tp not in behind for tp in live) else set()
+
+    def at_hand(self) -> bool:
+        """Whether records are here already."""
+        return bool(self._ready(self._next))
 
     def _ready(self, open_: Collection[TopicPartition]) -> list[TopicPartition]:
         """Partitions with records at hand; aiokafka has no other way to ask."""

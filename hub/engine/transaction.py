@@ -64,6 +64,8 @@ class Transactions:
         )
         self._breaks, self._begun, self._broke_at = 0, 0, 0.0
         self._touched: set[TopicPartition] = set()
+        self._outputs_kept = True
+        _offsets_when(self._producer, lambda: self._outputs_kept)
 
     @property
     def doubtful_since(self) -> float | None:
@@ -97,12 +99,14 @@ class Transactions:
     async def _commit(
         self, built: Built, again: Iterable[TopicPartition], offsets: Mapping[TopicPartition, int]
     ) -> None:
-        """Whoever takes part is named at once, so that the broker is told once, and while outputs are on their way the
-        offsets are as well: aiokafka would go one step after the other."""
+        """Whoever takes part is named at once, so that the broker is told once; the group is, while outputs are on
+        their way. The offsets themselves follow the outputs: the broker verifies both by the same producer id, and two
+        that wait there at once it answers with an error, after which aiokafka waits for 100 ms (KIP-890)."""
         producer, manager = self._producer, self._producer._txn_manager
         await producer.begin_transaction()
         for tp in {*again, *(TopicPartition(*place) for place in built)}:
             manager.maybe_add_partition_to_txn(tp)
+        self._outputs_kept = False
         sent = [
             await producer.send_batch(batch, topic, partition=partition)
             for (topic, partition), batches in built.items()
@@ -110,7 +114,10 @@ class Transactions:
         ]
         positions = asyncio.ensure_future(producer.send_offsets_to_transaction(dict(offsets), self._group))
         try:
-            await asyncio.gather(positions, *sent)
+            await asyncio.gather(*sent)
+            self._outputs_kept = True
+            manager.notify_task_waiter()
+            await positions
         finally:
             positions.cancel()
         await producer.commit_transaction()
@@ -133,6 +140,13 @@ class Transactions:
 
     def _count_break(self) -> None:
         self._breaks, self._broke_at = self._breaks + 1, now_ms()
+
+
+def _offsets_when(producer: AIOKafkaProducer, may: Callable[[], bool]) -> None:
+    """Offsets are sent once they `may` be; the group is named to the broker before that."""
+    manager: Any = producer._txn_manager
+    to_commit = manager.offsets_to_commit
+    manager.offsets_to_commit = lambda: to_commit() if may() else None
 
 
 def _on_break(producer: AIOKafkaProducer, tell: Callable[[], None]) -> None:

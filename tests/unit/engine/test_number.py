@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from world import Rec
 
 from hub.engine import number as engine
+from hub.engine.company import Company
 from hub.engine.number import Kept, Number
 from hub.engine.spec import LaneSpec
 from hub.engine.stepping import RECORD_MAX_BYTES
@@ -203,7 +204,7 @@ class Running:
 
     def start(self, kept: Kept | None = None) -> None:
         self.consumer = Consumer(self.broker)
-        self.number = Number(self.spec, self.runtime, self.consumer, 1, [TP], self.fatal.append, kept)
+        self.number = Number(self.spec, self.runtime, self.consumer, 1, [TP], self.fatal.append, Company(), kept)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
