@@ -27,12 +27,14 @@ READY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Side:
-    """`events`: a share of the run's events, for those that would take all day."""
+    """`events`: a share of the run's events, for those that would take all day; `patience`: how much longer than the
+    others one may take for it, whose commits come so seldom that few of them say nothing."""
 
     name: str
     guarantees: str
     program: str
     events: float = 1.0
+    patience: float = 1.0
 
 
 SIDES = (
@@ -42,7 +44,7 @@ SIDES = (
     ),
     Side("kafka_streams", "exactly once v2 (JVM); state with changelog; no receipts, audit or headers", "java"),
     Side("quixstreams", "exactly once; state in RocksDB with changelog", "quix_streams.py", 0.2),
-    Side("faust", "its exactly_once; state in tables with changelog", "plain_faust.py", 0.05),
+    Side("faust", "its exactly_once; state in tables with changelog", "plain_faust.py", 0.05, 3.0),
     Side("faststream", "at least once, no transactions; state in memory, not read back", "fast_stream.py", 0.05),
 )
 BY_NAME = {side.name: side for side in SIDES}

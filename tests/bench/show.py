@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.targets import divided
 from rich.console import Console
 from rich.table import Table
 
@@ -20,12 +21,12 @@ def show(report: Mapping[str, Any]) -> None:
 
 def _sides(report: Mapping[str, Any]) -> Table:
     table = Table("side", "events/s", "CPU µs", "broker's", "MiB", "hub : it", "guarantees", title="the same job")
-    ours = report["sides"].get("hub", {}).get("events_per_second")
     for name, side in report["sides"].items():
         cells = [form.format(side[key]) if side.get(key) else ABSENT for key, form in COLUMNS.items()]
-        rate = side.get("events_per_second")
-        ratio = f"{ours / rate:.2f}" if ours and rate else ABSENT
-        table.add_row(name, *cells, ratio, side.get("reason") or side.get("guarantees", ""))
+        ratio = divided(report["sides"], "hub", name, "events_per_second")
+        table.add_row(
+            name, *cells, f"{ratio:.2f}" if ratio else ABSENT, side.get("reason") or side.get("guarantees", "")
+        )
     return table
 
 

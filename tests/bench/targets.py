@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -35,9 +36,14 @@ def ratios(sides: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
 
 
 def divided(sides: Mapping[str, Mapping[str, Any]], above: str, below: str, figure: str) -> float | None:
-    """None where one of the two could not run."""
-    over, under = sides.get(above, {}).get(figure), sides.get(below, {}).get(figure)
-    return round(over / under, 3) if over and under else None
+    """The median of the ratios of runs that followed one another: a machine's own pace changes between rounds.
+
+    None where one of the two could not run.
+    """
+    over, under = (sides.get(name, {}).get(f"each_{figure}") for name in (above, below))
+    if not over or not under:
+        return None
+    return round(statistics.median(ours / theirs for ours, theirs in zip(over, under, strict=True)), 3)
 
 
 def targets(report: Mapping[str, Any]) -> list[Target]:

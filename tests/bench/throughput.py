@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.contenders import Side, Started, Unavailable, started
@@ -23,7 +23,8 @@ ATTEMPTS = 2
 
 @dataclass
 class Figures:
-    """Medians over the runs; None where the side could not run, with the reason."""
+    """Medians over the runs, and of each run what ratios are made of; None where the side could not run, with the
+    reason."""
 
     events_per_second: float | None = None
     cpu_us: float | None = None
@@ -31,6 +32,8 @@ class Figures:
     memory_mib: float | None = None
     runs: int = 0
     spread: float | None = None
+    each_events_per_second: list[float] = field(default_factory=list)
+    each_cpu_us: list[float] = field(default_factory=list)
     same_job: bool | None = None
     guarantees: str = ""
     reason: str | None = None
@@ -87,7 +90,7 @@ def run_once(room: Room, side: Side, run: str, events: int, seconds: float, **ho
             until,
             running.pids,
             room.broker_pid,
-            seconds,
+            seconds * side.patience,
             running.alive,
         )
         if not running.alive():
@@ -104,6 +107,8 @@ def _summarise(figures: Figures, rows: Sequence[Mapping[str, float]]) -> None:
     rates = [row["events_per_second"] for row in rows]
     figures.events_per_second, figures.cpu_us = median("events_per_second"), median("cpu_us")
     figures.broker_cpu_us, figures.memory_mib = median("broker_cpu_us"), median("memory_mib")
+    figures.each_events_per_second = [round(rate, 1) for rate in rates]
+    figures.each_cpu_us = [round(row["cpu_us"], 1) for row in rows]
     figures.runs, figures.spread = len(rows), (max(rates) - min(rates)) / statistics.median(rates)
 
 
