@@ -86,10 +86,15 @@ class Metrics:
             m: Histogram(m.name, m.help, m.labels, buckets=SECONDS, registry=self.registry) for m in HISTOGRAMS
         }
         self._build = Info(BUILD.name, BUILD.help, registry=self.registry)
+        self._counting: dict[tuple[str, ...], Counter] = {}
+        self._observing: dict[tuple[str, ...], Histogram] = {}
 
     def count(self, metric: Meaning, *labels: str, by: float = 1) -> None:
         """Add to a counter."""
-        self._counters[metric].labels(*labels).inc(by)
+        found = self._counting.get((metric.name, *labels))  # the library asks for a lock and takes labels apart
+        if found is None:
+            found = self._counting[metric.name, *labels] = self._counters[metric].labels(*labels)
+        found.inc(by)
 
     def set(self, metric: Meaning, *labels: str, to: float) -> None:
         """Set a gauge."""
@@ -98,7 +103,10 @@ class Metrics:
 
     def observe(self, metric: Meaning, *labels: str, seconds: float) -> None:
         """Put one measured time into a histogram."""
-        self._histograms[metric].labels(*labels).observe(seconds)
+        found = self._observing.get((metric.name, *labels))
+        if found is None:
+            found = self._observing[metric.name, *labels] = self._histograms[metric].labels(*labels)
+        found.observe(seconds)
 
     def page(self) -> bytes:
         """What Prometheus scrapes."""

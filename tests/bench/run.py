@@ -27,6 +27,7 @@ from bench.contenders import BY_NAME, SIDES
 from bench.events import PERSONS, SCHEMAS
 from bench.in_memory import cost_of_parts
 from bench.latency import measure_latency
+from bench.readme import write_readme
 from bench.room import Room, opened
 from bench.scaling import measure_scaling
 from bench.show import show
@@ -105,6 +106,8 @@ def _hand_over(report: dict[str, Any], options: argparse.Namespace) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "bench.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     write_chart(report, options.output / "bench.svg")
+    if options.readme:
+        write_readme(report)
     show(report)
     print(f"report and chart: {options.output}/bench.json, bench.svg", file=sys.stderr)
     if options.json:
@@ -122,6 +125,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-latency", action="store_true", help="leave the open loops out")
     parser.add_argument("--soak", type=float, default=0, help="minutes at half load, memory watched")
     parser.add_argument("--output", type=Path, default=Path("data/bench"))
+    parser.add_argument("--readme", action="store_true", help="write README's table and chart anew")
     options = parser.parse_args()
     options.events = options.events or (120_000 if options.quick else 400_000)
     options.seconds = 6.0 if options.quick else 40.0  # for a side that would not reach its events

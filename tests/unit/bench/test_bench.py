@@ -11,6 +11,7 @@ from bench.chart import chart
 from bench.events import SCHEMAS, TYPE, events, number_of, raw_schema, resent
 from bench.latency import percentile
 from bench.ledger_log import FactsOf
+from bench.readme import BEGIN, END, ROOT, write_readme
 from bench.room import SECRET
 from bench.scaling import BYTES_A_PERSON, BYTES_AN_EVENT, SOAK_PERSONS, catalogue_of, soaked
 from bench.targets import ratios, targets
@@ -169,3 +170,21 @@ def _load(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def test_readme_gets_the_figures_between_its_marks_and_nothing_else_changes(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    side = {"events_per_second": 1234.0, "cpu_us": 1.0, "each_events_per_second": [10.0]}
+    peer = {"reason": "it is not there"}
+    latency = {"hub": {"1000": {"p50": 1.2, "p99": 3.4}, "half": {"void": "no time left"}}}
+    report = {"sides": {"hub": side, "faust": peer}, "latency": latency, "broker": "apache", "cores": 2}
+    write_readme(report, readme, tmp_path / "chart.svg")
+    text = readme.read_text()
+    assert text.startswith(f"before\n{BEGIN}| side") and text.endswith(f"{END}after\n") and "old" not in text
+    assert "| hub | 1 234 | 1.0 | – | – | 1.00 | 1 / 3 | – |" in text
+    assert "<svg" in (tmp_path / "chart.svg").read_text()
+
+
+def test_readme_has_a_place_for_the_figures():
+    assert BEGIN in (ROOT / "README.md").read_text() and END in (ROOT / "README.md").read_text()
