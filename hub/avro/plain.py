@@ -45,10 +45,10 @@ def from_json(shape: Shape, json: Any) -> Any:
 def _record(shape: Record, json: Any) -> dict[str, Any]:
     if not isinstance(json, Mapping):
         raise mismatch(shape.said, json)
-    value = {field.name: _field(field, json.get(field.name, MISSING)) for field in shape.fields}
-    if any(name not in value for name in json):
-        raise unknown_fields(shape, json)
-    return value
+    names = {field.name for field in shape.fields}
+    if any(name not in names for name in json):
+        raise unknown_fields(shape, json)  # before a field that is missing: that one may be misspelt
+    return {field.name: _field(field, json.get(field.name, MISSING)) for field in shape.fields}
 
 
 def _field(field: Field, json: Any) -> Any:

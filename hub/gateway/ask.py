@@ -149,7 +149,7 @@ def _question(body: Any) -> StatusQuestion:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         member = first["loc"][0] if first["loc"] else ""
         # the name of an unknown member is the caller's own text: it may be anything
-        named = member if member in StatusQuestion.model_fields else ""
+        named = member if member in StatusQuestion.model_fields and first["type"] != "missing" else ""
         expected = _EXPECTED.get(str(named), "an object with `fin`, and no other members than `as_of` and `after`")
         raise Wrong(Question.QUESTION_INVALID, f"expected {expected}", f"/{named}" if named else "") from None
 

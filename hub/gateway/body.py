@@ -59,6 +59,8 @@ def parse(body: bytes) -> Any:
 
     The parser's own text may quote a name, so only the place is taken from it.
     """
+    if not body:
+        raise Refused(400, Door.JSON_INVALID, "the body is empty")
     try:
         return jiter.from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
     except ValueError as error:

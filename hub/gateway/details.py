@@ -126,6 +126,7 @@ _SENTENCES = (
     ),
     (r"line (\d+) column (\d+)", r"sətir \1, sütun \2"),
     (r"(\d+) of (\d+) events rejected", r"\2 hadisədən \1-i rədd edildi"),
+    (r"the body is empty", r"gövdə boşdur"),
     (r"the body ended early", r"gövdə vaxtından əvvəl kəsildi"),
     (r"no such token", r"belə token yoxdur"),
     (r"token (\S+) was revoked", r"\1 tokeni ləğv edilib"),

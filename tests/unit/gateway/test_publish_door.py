@@ -244,6 +244,18 @@ def test_what_is_no_json_object_is_refused_without_being_quoted(room: Room, body
     assert answer.status_code == 400 and answer.json()["code"] == code
 
 
+def test_an_empty_body_is_called_empty_in_both_languages(room: Room) -> None:
+    assert room.publish(b"").json()["detail"] == "the body is empty"
+    assert room.publish(b"", headers={"Accept-Language": "az"}).json()["detail"] == "gövdə boşdur"
+
+
+def test_a_misspelt_name_is_told_by_the_one_it_is_close_to(room: Room) -> None:
+    written = event()
+    written["data"]["surnam"] = written["data"].pop("surname")
+    (item,) = room.publish(written).json()["items"]
+    assert item["detail"].endswith("the first close to the name 'surname'") and item["pointer"] == "/data"
+
+
 def test_a_name_that_stands_twice_is_not_repeated(room: Room) -> None:
     assert CANARY not in room.publish(f'{{"{CANARY}": 1, "{CANARY}": 2}}'.encode()).text
 
