@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
@@ -22,14 +23,15 @@ from hub.commands.gateway import gateway
 from hub.commands.pausing import app as agency_app
 from hub.commands.registry import registry as registry_command
 from hub.commands.schema import app as schema_app
-from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, language, out, settings_of, table
+from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, err, fail, iso, language, out, settings_of, table
 from hub.commands.token import app as token_app
 from hub.commands.whoami import whoami
 from hub.errors import Code, ConfigError, HubError, SchemaError
+from hub.gateway.details import in_language
 from hub.kafka.broker import Kind
 from hub.machine import lifeline
 from hub.machine.running import connect, secret
-from hub.settings import Settings
+from hub.settings import Settings, load_settings
 from hub.texts import explain
 
 app = typer.Typer(
@@ -81,13 +83,16 @@ def demo(
     rate: Annotated[float, typer.Option(help="Events a second.")] = 100.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same events.")] = 1,
     broker: BrokerOption = None,
-    data_dir: DataDir = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="All that it keeps; default: demo/ in HUB_DATA_DIR.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The whole hub on this machine, with simulated agencies and invented persons."""
     from hub.machine.demo import Load, run_demo
 
-    settings = settings_of(broker=broker, data_dir=data_dir)
+    own = data_dir or load_settings().data_dir / "demo"  # what it makes up is not mixed with what `hub up` keeps
+    settings = settings_of(broker=broker, data_dir=own)
     console = err if as_json else out
     account = run_demo(
         settings,
@@ -111,7 +116,7 @@ def up(broker: BrokerOption = None, data_dir: DataDir = None, partitions: Partit
     settings = settings_of(broker=broker, data_dir=data_dir, partitions=partitions)
     stop = _stop_event()
     with running(settings, catalogue_of(settings), lambda text: out.print(f"[dim]{text}[/dim]")) as hub:
-        for line in _where(hub):
+        for line in (*_where(hub), *_elsewhere(settings, hub)):
             out.print(line, soft_wrap=True, highlight=False)
         while not stop.wait(1):
             hub.check()
@@ -219,7 +224,7 @@ def dlq_list(
 @dlq_app.command("show")
 def dlq_show(
     record: Annotated[str, typer.Argument(help="The input's coordinates: in.mod/3/1234.")],
-    raw: Annotated[Path | None, typer.Option(help="Write the bytes as they came to this file.")] = None,
+    raw: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the bytes as they came to this file.")] = None,
     lang: Lang = "en",
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -229,15 +234,15 @@ def dlq_show(
     settings = settings_of(data_dir=data_dir)
     letter = dead_letters.find(connect(settings), catalogue_of(settings), record)
     if raw is not None:
-        raw.write_bytes(letter.envelope["value"] or b"")
+        _keep_raw(raw, letter.envelope["value"] or b"")
     if as_json:
         print(json.dumps(letter.row(), ensure_ascii=False))
         return
     text = explain(letter.envelope["code"], spoken)
-    table(
-        ("", ""),
-        ((name, str(value)) for name, value in [*letter.row().items(), ("means", text.what), ("fix", text.fix)]),
-    )
+    row = letter.row() | {"means": text.what, "fix": text.fix}
+    row["detail"] = in_language(row["detail"] or "", spoken)
+    row |= {name: iso(row[name]) for name in ("first_failure", "last_failure")}
+    table(("", ""), ((name, str(value)) for name, value in row.items()))
 
 
 @connector_app.command("list")
@@ -302,6 +307,17 @@ def _where(hub: Any) -> Iterable[str]:
     yield "  publish    hub publish FILE --as AGENCY   (in another terminal, with the same --data-dir)"
 
 
+def _elsewhere(settings: Settings, hub: Any) -> Iterable[str]:
+    """What stands at another port than it was to, because somebody has that one. Last, so that it is seen."""
+    doors = [("gateway", settings.gateway_port, hub.gateway)]
+    if hub.registry:
+        doors.append(("registry", settings.registry_port, hub.registry))
+    for name, wanted, door in doors:
+        if wanted not in (0, door.port):
+            said = f"port {wanted} is taken: the {name} is at http://127.0.0.1:{door.port}"
+            yield f"[bold red]{said}[/bold red]"
+
+
 def _planned(settings: Settings) -> tuple[Any, topics.Plan]:
     connection = connect(settings)
     specs = topics.wanted(catalogue_of(settings), settings.partitions, settings.replication)
@@ -320,6 +336,15 @@ def _print_plan(found: topics.Plan, as_json: bool) -> None:
             out.print(f"  {what}: {change}")
     for spec in found.create:
         out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)
+
+
+def _keep_raw(path: Path, value: bytes) -> None:
+    """For its owner alone, whoever could read a file that was there: the bytes may hold personal data."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(value)
+    said = f"{len(value)} bytes are in {path}, which you alone can read; they may hold personal data"
+    err.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_account(account: dict[str, Any]) -> None:

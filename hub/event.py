@@ -72,6 +72,11 @@ class Rejection(NamedTuple):
     pointer: str = ""
 
 
+def placed_once(detail: str | None, pointer: str | None) -> str:
+    """A detail to stand beside the pointer: without that pointer at its own beginning."""
+    return (detail or "").removeprefix(f"{pointer}: ")
+
+
 class Outcome(StrEnum):
     """What became of a record; the words of the balance law."""
 

@@ -10,6 +10,7 @@ from hub import registry
 from hub.admin.records import Unpacker
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError
+from hub.event import placed_once
 from hub.kafka.connection import Connection
 from hub.kafka.reading import read_all
 
@@ -30,6 +31,7 @@ class DeadLetter:
             "agency": self.agency,
             "record": self.coordinates,
             **{name: self.envelope[name] for name in names},
+            "detail": placed_once(self.envelope["detail"], self.envelope["pointer"]),
             "bytes": size,
         }
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from hub import registry
 from hub.admin.records import Unpacker
 from hub.catalogue import Catalogue
-from hub.event import header
+from hub.event import header, placed_once
 from hub.kafka.connection import Connection
 from hub.kafka.reading import read_all
 
@@ -54,7 +55,7 @@ def trace(connection: Connection, catalogue: Catalogue, sought: str) -> list[Sta
     return sorted(stations, key=lambda station: station.at)
 
 
-def _verdict(value: dict[str, object]) -> str:
+def _verdict(value: dict[str, Any]) -> str:
     match value["verdict"]:
         case "APPLIED":
             late = ", late: it corrects the past" if value["late"] else ""
@@ -63,7 +64,8 @@ def _verdict(value: dict[str, object]) -> str:
         case "DUPLICATE":
             return "duplicate: known already, with the same content"
     where = f" at {value['pointer']}" if value["pointer"] else ""
-    return f"rejected by {value['step']}: {value['code']}{where}: {value['detail']}"
+    detail = placed_once(value["detail"], value["pointer"])
+    return f"rejected by {value['step']}: {value['code']}{where}: {detail}"
 
 
 def _offers(

@@ -37,7 +37,9 @@ def has_token(token_file: Path | None) -> bool:
 def _url(settings: Settings) -> str:
     port = announced(settings.data_dir).get("gateway")
     if port is None:
-        raise ConfigError(f"no gateway runs in {settings.data_dir}: give its address with --url")
+        raise ConfigError(
+            f"no gateway runs in {settings.data_dir}: name the hub's folder with --data-dir, or its address with --url"
+        )
     return f"http://127.0.0.1:{port}"
 
 

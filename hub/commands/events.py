@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,8 @@ from hub.admin import dead_letters
 from hub.admin import publish as publishing
 from hub.admin import trace as tracing
 from hub.catalogue import Catalogue
-from hub.commands.terminal import AsJson, DataDir, catalogue_of, fail, out, settings_of, table
+from hub.commands.pausing import held_back
+from hub.commands.terminal import AsJson, DataDir, catalogue_of, fail, iso, out, settings_of, table
 from hub.errors import ConfigError
 from hub.machine.running import connect
 
@@ -49,13 +49,15 @@ def trace(
 ) -> None:
     """What became of an event: accepted, decided, offered, delivered."""
     settings = settings_of(data_dir=data_dir)
-    stations = tracing.trace(connect(settings), catalogue_of(settings), id)
+    connection = connect(settings)
+    stations = tracing.trace(connection, catalogue_of(settings), id)
     if not stations:
-        fail(f"nothing is known of {id}: it was not accepted here, or is still in flight", 1)
+        held = held_back(connection, id)
+        fail(f"nothing is known of {id}: it was not accepted here, or is still in flight{held}", 1)
     if as_json:
         print(json.dumps([{"at": s.at, "record": s.record, "what": s.what} for s in stations]))
         return
-    table(("when", "record", "what"), ((_time(s.at), s.record, s.what) for s in stations))
+    table(("when", "record", "what"), ((iso(s.at), s.record, s.what) for s in stations))
 
 
 def _drafted(catalogue: Catalogue, ids: Any, agency: str, index: int, event: Any) -> publishing.Draft:
@@ -63,7 +65,3 @@ def _drafted(catalogue: Catalogue, ids: Any, agency: str, index: int, event: Any
         return publishing.draft(catalogue, ids, agency, event)
     except ConfigError as error:
         raise ConfigError(f"event {index + 1}: {error}; nothing was sent") from None
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +12,10 @@ import typer
 from hub.admin import trace
 from hub.client import HubAway, HubProblem, Story
 from hub.commands.agency import TokenFile, Url, client, has_token, said
-from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, fail, language, out, settings_of
+from hub.commands.pausing import held_back
+from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, fail, iso, language, out, settings_of
 from hub.errors import Code, Door, Question
+from hub.event import placed_once
 from hub.machine.running import connect
 from hub.settings import Settings
 from hub.texts import Language, explain, texts
@@ -112,15 +113,18 @@ def _asked(settings: Settings, id: str, at: tuple[str | None, Path | None], spok
 
 def _read(settings: Settings, sought: str, spoken: Language, as_json: bool) -> None:
     """For operations: from the topics themselves, of whatever agency."""
-    stations = trace.trace(connect(settings), catalogue_of(settings), sought)
+    connection = connect(settings)
+    stations = trace.trace(connection, catalogue_of(settings), sought)
     if not stations:
-        fail(f"nothing is known of {sought}: it is no code, and no event of it was accepted here or it is in flight", 1)
+        held = held_back(connection, sought)
+        fail(f"nothing is known of {sought}: it is no code, was not accepted here, or is still in flight{held}", 1)
     if as_json:
         print(json.dumps([{"at": s.at, "record": s.record, "what": s.what} for s in stations]))
         return
     for station in stations:
-        at = datetime.fromtimestamp(station.at / 1000, UTC).isoformat(timespec="milliseconds")
-        out.print(f"{at}  {station.what}  ({station.record})", highlight=False, markup=False, soft_wrap=True)
+        out.print(
+            f"{iso(station.at)}  {station.what}  ({station.record})", highlight=False, markup=False, soft_wrap=True
+        )
     for code in sorted(code.value for code in Code if any(f": {code.value}" in s.what for s in stations)):
         _code(code, spoken, as_json=False)
 
@@ -147,6 +151,7 @@ def _station(station: Mapping[str, Any], words: Mapping[str, str]) -> str:
     refusal = station.get("refusal") or {}
     pointer = refusal.get("pointer")
     values = {**station, **refusal, "at": f" {pointer}" if pointer else ""}
+    values["detail"] = placed_once(refusal.get("detail"), pointer)
     text = words[station["what"]].format_map(values)
     late = words["late"] if station.get("late") else ""
     return text + late + (words["gap"] if station.get("sequence_gap") else "")

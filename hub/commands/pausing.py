@@ -12,6 +12,7 @@ import typer
 from hub.admin import pauses
 from hub.admin.dead_letters import known
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, out, settings_of, table
+from hub.kafka.connection import Connection
 from hub.machine.running import connect
 from hub.pipeline.pause import Pause
 
@@ -35,7 +36,7 @@ def agency_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @app.command("pause")
 def agency_pause(agency: Agency, reason: Reason, data_dir: DataDir = None) -> None:
-    """Take nothing of an agency until it is resumed. What it sends is accepted, and waits."""
+    """Take nothing of what an agency sends until it is resumed: it is accepted, and waits. It still receives."""
     settings = settings_of(data_dir=data_dir)
     known(catalogue_of(settings), agency)
     pauses.pause(connect(settings), settings.name, agency, getpass.getuser(), reason)
@@ -53,8 +54,28 @@ def agency_resume(agency: Agency, reason: Reason = "", data_dir: DataDir = None)
     out.print(f"{agency} is resumed; it was paused since {_time(ended.since)} by {ended.by}", highlight=False)
 
 
+def held_back(connection: Connection, sought: str) -> str:
+    """A line for each paused agency that the event may wait with. Coordinates name one agency, an id may be of any."""
+    found = pauses.pauses(connection)
+    named = sought.removeprefix("in.").split("/")[0] if sought.startswith("in.") else None
+    return "".join(_held(pause) for agency, pause in sorted(found.items()) if named in (None, agency))
+
+
+def _held(pause: Pause) -> str:
+    return (
+        f"\n  {pause.agency} is paused since {_time(pause.since)} by {pause.by} ({pause.reason}): its events wait in "
+        f"in.{pause.agency} and none is lost; `hub agency resume {pause.agency}` lets them go on"
+    )
+
+
 def _row(agency: str, pause: Pause | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"agency": agency, "state": "paused" if pause else "", "since": None, "by": None, "why": None}
+    row: dict[str, Any] = {
+        "agency": agency,
+        "state": "paused" if pause else "running",
+        "since": None,
+        "by": None,
+        "why": None,
+    }
     return row | ({"since": _time(pause.since), "by": pause.by, "why": pause.reason} if pause else {})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -47,6 +48,11 @@ def language(text: str) -> Language:
         case "az" | "en":
             return text
     raise ConfigError(f"--lang {text}: expected az or en")
+
+
+def iso(milliseconds: int) -> str:
+    """A time as people read it, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ from hub.machine.trial import trial_token
 from hub.settings import Settings, machine_secret
 
 READY_SECONDS = 90.0
+VIEWS = "views"
+"""Folder of the gateways' views of the topics, below the data folder."""
+
 Say = Callable[[str], None]
 
 
@@ -68,6 +72,7 @@ def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]
     with broker as connection:
         if not broker.durable:
             say("broker: not durable: what it keeps is gone with it (--broker apache keeps it)")
+            shutil.rmtree(data_dir / VIEWS, ignore_errors=True)  # made of what an earlier one of these kept
         connection = replace(
             connection, schema_registry=settings.schema_registry_url, schema_registry_auth=settings.registry_auth()
         )
@@ -105,7 +110,8 @@ def _processes(
             registry.wait_ready(READY_SECONDS)
         for child in (worker, delivery, gateway):
             child.wait_ready(READY_SECONDS)
-        announce(data_dir, connection, {"worker": ports[0], "delivery": ports[1], "gateway": gateway.port})
+        children = (worker, delivery, gateway, *([registry] if registry else []))
+        announce(data_dir, connection, {child.name: child.port for child in children})
         logs = data_dir / "logs"
         yield Hub(broker, connection, catalogue, worker, delivery, registry, gateway, token, received, logs)
     finally:

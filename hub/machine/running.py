@@ -37,8 +37,8 @@ def connect(settings: Settings) -> Connection:
     found = _read(settings.data_dir)
     if found is None:
         raise ConfigError(
-            f"no hub runs in {settings.data_dir} and HUB_BOOTSTRAP_SERVERS is not set: start one with `hub up`, "
-            "or name the broker"
+            f"no hub runs in {settings.data_dir} and HUB_BOOTSTRAP_SERVERS is not set: start one with `hub up`; "
+            "name the folder of one that runs, with --data-dir or HUB_DATA_DIR; or name the broker"
         )
     return replace(
         Connection.plain(found["bootstrap"]),

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from hub.catalogue.fields import FIN
 from hub.errors import Code
 from hub.event import Rejection
 
@@ -137,7 +138,7 @@ def _scalar(kind: str, field: Mapping[str, Any], lists: Lists) -> Any:
         return Literal[tuple(sorted(lists.codes[field["catalogue"]]))]
     if kind == "string":
         pattern = field.get("pattern")
-        limits = StringConstraints(pattern=f"^(?:{pattern})$" if pattern else None, max_length=field.get("maxLength"))
+        limits = StringConstraints(pattern=_whole(pattern) if pattern else None, max_length=field.get("maxLength"))
         return Annotated[str, limits]
     if kind in ("int", "long", "float", "double"):
         number = float if kind in ("float", "double") else int
@@ -191,4 +192,12 @@ def _path(pointer: str) -> tuple[str, ...]:
 
 def _say(error: ErrorDetails) -> str:
     """What was expected, never what was found: pydantic's own text may name every code of a list."""
-    return "expected a code of the catalogue's list" if error["type"] == "literal_error" else error["msg"]
+    if error["type"] == "literal_error":
+        return "expected a code of the catalogue's list"
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == _whole(FIN):
+        return "expected 7 upper-case Latin letters and digits"
+    return error["msg"]
+
+
+def _whole(pattern: str) -> str:
+    return f"^(?:{pattern})$"

@@ -20,8 +20,14 @@ from hub.sdk.sink import Context, Sink
 
 
 def samples(folder: Path, *, partition: int = 0, first: int = 0) -> list[Delivery]:
-    """Deliveries from the CloudEvents (`*.json`, one each, in the order of their names) of a folder."""
-    events = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    """Deliveries from the CloudEvents (`*.json`, one each, in the order of their names) of a folder.
+
+    Raises `FileNotFoundError` where there is none: a test over no events would show nothing.
+    """
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise FileNotFoundError(f"no samples: {folder} has no *.json; put CloudEvents there, one a file")
+    events = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return [delivery(event, partition=partition, offset=first + i) for i, event in enumerate(events)]
 
 

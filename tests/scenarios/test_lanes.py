@@ -93,6 +93,10 @@ def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     sender.send(stage.event("mod", "not-held", "P000010", 1))
     until(lambda: sender.verdicts("mod"), "others go on")
     assert not sender.verdicts("mia")
+    for asked in ("held-0", "in.mia/0/0"):
+        said = stage.command("trace", asked).stderr
+        assert "mia is paused since" in said and "(a drill)" in said and "hub agency resume mia" in said
+    assert "paused" not in stage.command("trace", "in.mod/0/1000").stderr
     assert stage.command("agency", "resume", "mia", "--reason", "the drill is over").returncode == 0
     until(lambda: len(sender.verdicts("mia")) == 10, "what waited is taken")
 

@@ -131,7 +131,7 @@ def a_sentence(said: Said, *parts: str) -> None:
     ids=" ".join,
 )
 def test_without_a_hub_a_command_says_how_to_get_one(run: Run, words: tuple[str, ...]) -> None:
-    a_sentence(run(*words), "no hub runs in", "HUB_BOOTSTRAP_SERVERS", "`hub up`")
+    a_sentence(run(*words), "no hub runs in", "HUB_BOOTSTRAP_SERVERS", "`hub up`", "--data-dir or HUB_DATA_DIR")
 
 
 def test_a_broker_that_does_not_answer_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ from hub.delivery.run import configure
 from hub.delivery.watch import Watch
 from hub.errors import ConfigError
 from hub.sdk import Connector, Log, Retry, Settings, Text, plain, structured
+from hub.sdk.testing import samples
 from tests.unit.delivery.fakes import Memory, Rec, Script, delivery
 
 VIEW = {
@@ -225,3 +227,11 @@ def test_the_watch_asks_only_after_a_silence_and_tells_changes(monkeypatch: pyte
     watch.turn(True, lambda: pytest.fail("asked while working"))
     watch.end()
     assert observer.states == [True, False, True, False]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["no folder", "an empty one"])
+def test_a_folder_without_samples_fails_the_connectors_test(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "samples").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no samples: .*samples has no \*\.json; put CloudEvents there"):
+        samples(tmp_path / "samples")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from world import VETERAN, catalogue, headers, rules, sample
 
 from hub.errors import Code
-from hub.event import Rejection
+from hub.event import Rejection, placed_once
 from hub.pipeline.attributes import CARRIED, REQUIRED, Attributes, milliseconds, read_attributes
 from hub.pipeline.fold import Fact, fold
 from hub.pipeline.identify import Pseudonyms, agency_secret, identity, pseudonym
@@ -20,6 +20,15 @@ from hub.pipeline.person import CONTENT, DIGEST, EMPTY, content_of, facts_of, re
 from hub.pipeline.route import Receiver, Routes
 
 CANARY = "CANARYX"
+
+
+def test_a_wrong_fin_is_said_in_words_and_beside_its_pointer_once() -> None:
+    found = rules().checks[VETERAN](sample(VETERAN, fin="short"), "mod")
+    assert found is not None and found[:2] == (Code.FIN_INVALID, "validate")
+    assert found.detail == "/fin: expected 7 upper-case Latin letters and digits"
+    assert placed_once(found.detail, found.pointer) == "expected 7 upper-case Latin letters and digits"
+    assert placed_once("/name: at most 3; /fin: x", "/fin") == "/name: at most 3; /fin: x"
+    assert placed_once(None, None) == ""
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)), st.integers(-14 * 60, 14 * 60))

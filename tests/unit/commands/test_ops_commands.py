@@ -1,0 +1,158 @@
+"""What operations read: dead letters, paused agencies, ports that are taken, where a demo keeps what it makes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from world import catalogue
+
+from hub import cli, logs
+from hub.admin.dead_letters import DeadLetter
+from hub.commands import events, explain, pausing
+from hub.machine import demo as machine_demo
+from hub.machine import hub as machine
+from hub.pipeline.pause import Pause
+from hub.settings import Settings
+from hub.views.views import FOLDER
+
+Run = Callable[..., tuple[Any, str, str]]
+ENVELOPE = {
+    "code": "fin_invalid",
+    "step": "validate",
+    "pointer": "/fin",
+    "detail": "/fin: expected 7 upper-case Latin letters and digits",
+    "attempts": 1,
+    "first_failure": 1_795_659_530_089,
+    "last_failure": 1_795_659_530_089,
+    "value": b"bytes of a person",
+}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """`run("dlq", "list")` as a person types it, with a broker that is only named."""
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
+    monkeypatch.setenv("HUB_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path))
+
+    def type_in(*words: str) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hub", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return (ended.value.code, *capsys.readouterr())
+
+    return type_in
+
+
+@pytest.fixture
+def letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = DeadLetter("mod", "in.mod/3/1", ENVELOPE)
+    monkeypatch.setattr(cli.dead_letters, "find", lambda *_: found)
+    monkeypatch.setattr(cli.dead_letters, "letters", lambda *_: iter([found]))
+
+
+def test_a_dead_letter_says_its_times_as_times_and_its_pointer_once(run: Run, letter: None) -> None:
+    _, out, _ = run("dlq", "show", "in.mod/3/1")
+    assert out.count("2026-11-26T02:18:50.089+00:00") == 2
+    assert out.count("/fin") == 1 and "expected 7 upper-case Latin letters and digits" in out
+    assert run("dlq", "list")[1].count("/fin") == 1
+
+
+def test_a_dead_letter_is_told_in_azerbaijani_whole(run: Run, letter: None) -> None:
+    out = run("dlq", "show", "in.mod/3/1", "--lang", "az")[1]
+    assert "gözlənilir: 7 böyük latın hərfi və rəqəm" in out and "expected" not in out
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_raw_bytes_are_for_their_owner_alone(run: Run, letter: None, tmp_path: Path, there: bool) -> None:
+    file = tmp_path / "letter.bin"
+    if there:
+        file.write_text("something longer than what is written over it")
+        file.chmod(0o644)
+    _, out, err = run("dlq", "show", "in.mod/3/1", "--raw", str(file), "--json")
+    assert file.read_bytes() == ENVELOPE["value"] and file.stat().st_mode & 0o777 == 0o600
+    assert f"17 bytes are in {file}" in err and json.loads(out)["code"] == "fin_invalid"
+
+
+@pytest.fixture
+def paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mod` is paused, and of no event anything is known."""
+    monkeypatch.setattr(pausing.pauses, "pauses", lambda _: {"mod": Pause("mod", 0, "ops", "test")})
+    monkeypatch.setattr(events.tracing, "trace", lambda *_: [])
+    assert explain.trace is events.tracing
+
+
+@pytest.mark.parametrize("command", ["trace", "explain"])
+@pytest.mark.parametrize("sought", ["mod-2026-000117", "in.mod/0/1"])
+def test_an_event_of_a_paused_agency_is_not_lost_but_waits(run: Run, paused: None, command: str, sought: str) -> None:
+    code, _, err = run(command, sought)
+    assert code == 1 and "mod is paused since 1970-01-01T00:00:00+00:00 by ops (test)" in err
+    assert "wait in in.mod and none is lost" in err and "`hub agency resume mod`" in err
+
+
+def test_a_pause_of_another_agency_explains_nothing(run: Run, paused: None) -> None:
+    assert "paused" not in run("trace", "in.moc/0/1")[2]
+
+
+def test_an_agency_that_is_not_paused_runs(run: Run, paused: None) -> None:
+    states = {row["agency"]: row["state"] for row in json.loads(run("agency", "list", "--json")[1])}
+    assert states.pop("mod") == "paused" and set(states.values()) == {"running"}
+
+
+@pytest.mark.parametrize(
+    ("given", "gateway", "registry", "said"),
+    [
+        ({}, 8000, 8081, []),
+        ({}, 41801, 8081, ["port 8000 is taken: the gateway is at http://127.0.0.1:41801"]),
+        ({}, 8000, 41802, ["port 8081 is taken: the registry is at http://127.0.0.1:41802"]),
+        ({"gateway_port": 0, "registry_port": 0}, 41801, 41802, []),
+        ({}, 8000, None, []),
+    ],
+)
+def test_a_port_that_is_taken_is_said(
+    given: dict[str, int], gateway: int, registry: int | None, said: list[str]
+) -> None:
+    at = SimpleNamespace(port=registry) if registry else None
+    hub = SimpleNamespace(gateway=SimpleNamespace(port=gateway), registry=at)
+    lines = list(cli._elsewhere(Settings(**given), hub))  # type: ignore[arg-type]
+    assert len(lines) == len(said) and all(text in line for text, line in zip(said, lines, strict=True))
+
+
+@pytest.mark.parametrize(("words", "folder"), [((), "demo"), (("--data-dir", "{}/own"), "own")])
+def test_a_demo_keeps_what_it_makes_up_to_itself(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], folder: str
+) -> None:
+    told: list[Settings] = []
+    account = {"balanced": True}
+    monkeypatch.setattr(machine_demo, "run_demo", lambda settings, *_, **__: told.append(settings) or account)
+    assert run("demo", "--json", *(word.format(tmp_path) for word in words))[0] == 0
+    assert told[0].data_dir == tmp_path / folder
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_views_of_a_broker_that_kept_nothing_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, durable: bool
+) -> None:
+    class Broker(machine.Broker):
+        pid = None
+
+        def start(self) -> machine.Connection:
+            return machine.Connection.plain("127.0.0.1:1")
+
+        def stop(self) -> None:
+            """Nothing runs."""
+
+    broker = Broker()
+    broker.durable = durable
+    monkeypatch.setattr(machine, "open_broker", lambda *_, **__: broker)
+    monkeypatch.setattr(machine, "prepare", lambda *_: None)
+    monkeypatch.setattr(machine, "_processes", lambda *_: iter([None]))
+    (tmp_path / FOLDER).mkdir()
+    with machine.running(Settings(data_dir=tmp_path), catalogue(), lambda _: None):
+        assert (tmp_path / FOLDER).exists() == durable
