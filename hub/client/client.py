@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 
-from hub.client.errors import HubProblem
+from hub.client.errors import HubProblem, sendable
 from hub.client.results import Identity, Outcome, Receipts, Status, Story
 from hub.client.retry import Retry
 
@@ -27,6 +27,7 @@ SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+j
 class Client:
     """Speaks for one agency. `url` is the gateway's; give a `token`, or a client `certificate` (file, key file).
 
+    Space around the token, such as the end of its file's line, is left away. Raises `NotSent` for what is none.
     `ca`: certificates to trust, where it is not the machine's own. `language`: of what is for people, az or en.
     """
 
@@ -44,10 +45,10 @@ class Client:
     ) -> None:
         headers = {"Accept-Language": language}
         if token:
-            headers["Authorization"] = f"Bearer {token}"
-        self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=timeout, verify=_trust(ca, certificate), transport=transport
-        )
+            headers["Authorization"] = f"Bearer {token.strip()}"
+        trust = _trust(ca, certificate)
+        with sendable():
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, verify=trust, transport=transport)
         self._retry = retry or Retry()
         self._timeout = timeout
         self._source: str | None = None

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+import httpx
+
+HEADER = "HTTP has no such header: a token is one line of printable ASCII characters, a language is az or en"
+WRONG: Mapping[type[Exception], str] = {
+    httpx.InvalidURL: "the hub's address is no URL",
+    httpx.UnsupportedProtocol: "the hub's address has to begin with https:// or http://",
+    httpx.LocalProtocolError: HEADER,
+    UnicodeEncodeError: HEADER,
+}
 
 
 class HubProblem(Exception):
@@ -14,8 +25,22 @@ class HubProblem(Exception):
         self.code = str(problem.get("code", ""))
         self.detail = str(problem.get("detail") or problem.get("title") or "")
         self.fix = str(problem.get("fix") or "")
-        super().__init__(" ".join(part for part in (f"{status} {self.code}:", self.detail, self.fix) if part))
+        text = f"{self.detail.rstrip('.')}. {self.fix}" if self.detail and self.fix else self.detail or self.fix
+        super().__init__(f"{status} {self.code}: {text}")
 
 
 class HubAway(Exception):
     """The hub did not answer, or was busy, for as long as this client tries. Try again later: nothing is lost by it."""
+
+
+class NotSent(Exception):
+    """The request cannot be sent as it is, and no attempt changes that: says what is wrong with address or token."""
+
+
+@contextmanager
+def sendable() -> Iterator[None]:
+    """Raises `NotSent` in place of what httpx says, which may quote the token."""
+    try:
+        yield
+    except tuple(WRONG) as error:
+        raise NotSent(WRONG[type(error)]) from None

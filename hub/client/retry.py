@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from hub.client.errors import HubAway
+from hub.client.errors import HubAway, sendable
 
 BUSY = frozenset({429, 502, 503, 504})
 
@@ -33,12 +33,13 @@ class Retry:
     jitter: Callable[[], float] = random.random
 
     def send(self, request: Callable[[], httpx.Response]) -> httpx.Response:
-        """The first answer that is not "busy". Raises `HubAway` when there is none in time."""
+        """The first answer that is not "busy". Raises `HubAway` when there is none in time, `NotSent`."""
         deadline, said = self.clock() + self.patience, "no attempt"
         for attempt in range(self.attempts):
             wait = self.jitter() * min(self.longest, self.first * 2**attempt)
             try:
-                answer = request()
+                with sendable():
+                    answer = request()
                 if answer.status_code not in BUSY:
                     return answer
                 said = f"it answered {answer.status_code}"

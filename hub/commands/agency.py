@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hub.client import Client, HubAway, HubProblem
+from hub.client import Client, HubAway, HubProblem, NotSent
 from hub.errors import ConfigError, HubError
 from hub.machine.running import announced
 from hub.settings import Settings
@@ -21,11 +21,14 @@ TokenFile = Annotated[
 
 
 def client(settings: Settings, url: str | None, token_file: Path | None, language: str) -> Client:
-    """Raises `ConfigError` where address or token is missing. A token is no option: others could see it."""
-    return Client(url or _url(settings), _token(token_file), language=language)
+    """Raises `ConfigError` where address or token is missing or is none. A token is no option: others could see it."""
+    try:
+        return Client(url or _url(settings), _token(token_file), language=language)
+    except NotSent as error:
+        raise ConfigError(str(error)) from None
 
 
-def said(error: HubAway | HubProblem) -> HubError:
+def said(error: HubAway | HubProblem | NotSent) -> HubError:
     """What the hub answered, as a sentence of the command line."""
     return HubError(str(error))
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.admin import trace
-from hub.client import HubAway, HubProblem, Story
+from hub.client import HubAway, HubProblem, NotSent, Story
 from hub.commands.agency import TokenFile, Url, client, has_token, said
 from hub.commands.pausing import held_back
 from hub.commands.terminal import AsJson, DataDir, Lang, catalogue_of, fail, iso, language, out, settings_of
@@ -102,7 +102,7 @@ def _asked(settings: Settings, id: str, at: tuple[str | None, Path | None], spok
     with client(settings, *at, spoken) as hub:
         try:
             story = hub.event(id)
-        except (HubAway, HubProblem) as error:
+        except (HubAway, HubProblem, NotSent) as error:
             raise said(error) from None
     if as_json:
         print(json.dumps(story.raw, ensure_ascii=False))

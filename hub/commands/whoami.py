@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hub.client import HubAway, HubProblem
+from hub.client import HubAway, HubProblem, NotSent
 from hub.commands.agency import TokenFile, Url, client, said
 from hub.commands.terminal import AsJson, DataDir, Lang, language, settings_of, table
 
@@ -16,7 +16,7 @@ def whoami(
     with client(settings_of(data_dir=data_dir), url, token_file, language(lang)) as hub:
         try:
             found = hub.whoami()
-        except (HubAway, HubProblem) as error:
+        except (HubAway, HubProblem, NotSent) as error:
             raise said(error) from None
     if as_json:
         print(json.dumps(found.raw, ensure_ascii=False))

@@ -16,7 +16,7 @@ from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 
 NODE = "1"
-INSTALL = "pip install 'zefer-hub[embedded]', or choose --broker apache"
+INSTALL = "pip install '.[embedded]' in the hub's folder, or choose --broker apache"
 
 
 class Embedded(ChildBroker):

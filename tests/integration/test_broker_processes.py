@@ -234,5 +234,5 @@ def test_a_java_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_missing_extra_is_answered_with_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'zefer-hub\[embedded\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[embedded\]'"):
         open_broker("embedded", tmp_path).start()

@@ -19,7 +19,17 @@ from hub.admin.publish import draft
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = pages()
-WRITTEN = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "schemas/README.md", *map(str, PAGES))
+WRITTEN = (
+    *(
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "schemas/README.md",
+        "deploy/agency/README.md",
+    ),
+    *map(str, PAGES),
+)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

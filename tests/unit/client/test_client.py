@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hub.client import Client, HubAway, HubProblem
+from hub.client import Client, HubAway, HubProblem, NotSent
 from hub.client.client import BATCH_EVENTS
 from hub.client.retry import Retry
 
@@ -96,6 +96,41 @@ def test_what_is_refused_is_not_sent_again() -> None:
         desk.client().publish("t.T", {})
     assert (told.value.status, told.value.code, told.value.fix) == (403, "type_not_allowed", "ask")
     assert len(desk.asked) == 1
+
+
+def test_what_a_refusal_says_keeps_its_sentences_apart() -> None:
+    assert (
+        str(HubProblem(401, {"code": "c", "detail": "expected x", "fix": "Send it."})) == "401 c: expected x. Send it."
+    )
+    assert str(HubProblem(401, {"code": "c", "title": "No."})) == "401 c: No."
+
+
+def test_the_end_of_a_line_is_no_part_of_a_token() -> None:
+    desk = Desk(accept)
+    client = Client("http://hub", "secret-token\n", transport=httpx.MockTransport(desk))
+    client.publish("t.T", {})
+    assert desk.asked[0].headers["authorization"] == "Bearer secret-token"
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "said"),
+    [
+        ("hub.example", "secret", "http://"),
+        ("http://hub:port", "secret", "no URL"),
+        ("http://127.0.0.1:9", "secrət", "ASCII"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_at_once_and_without_the_token(url: str, token: str, said: str) -> None:
+    with pytest.raises(NotSent, match=said) as told, Client(url, token, retry=Retry(sleep=pytest.fail)) as client:
+        client.whoami()
+    assert "secr" not in str(told.value) and told.value.__suppress_context__
+
+
+def test_a_token_that_http_refuses_is_not_sent_again() -> None:
+    desk = Desk(httpx.LocalProtocolError("Illegal header value b'Bearer secret'"))
+    with pytest.raises(NotSent, match="one line") as told:
+        desk.client().event("e")
+    assert len(desk.asked) == 1 and "secret" not in str(told.value)
 
 
 def test_a_rejected_event_is_an_outcome() -> None:
