@@ -33,6 +33,10 @@ UNSURE = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPOR
 DUE_MOST, AGAIN_SECONDS, ANSWER_SECONDS = 100, 0.2, 30.0
 """Events of one request; how soon one without an answer goes again; how long an answer is waited for."""
 
+OUTAGE_MS = 600_000
+"""Longer than any outage here: what is given up and sent again comes after what was sent behind it, such as the event
+that is to be refused because it repeats its id."""
+
 LAST_SECONDS = 90.0
 """How long the last acknowledgements are waited for: a broker may be starting again."""
 
@@ -42,7 +46,7 @@ class Generator:
     order."""
 
     def __init__(self, bootstrap: str, history: Writer) -> None:
-        settings = {"enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": 60_000, "log_level": 0}
+        settings = {"enable.idempotence": True, "linger.ms": 2, "message.timeout.ms": OUTAGE_MS, "log_level": 0}
         self._producer = Producer({"bootstrap.servers": bootstrap, **settings})
         self._history, self._count, self._open = history, 0, 0
         self._again: list[tuple[Send, float]] = []
