@@ -30,7 +30,7 @@ from chaos.judge import Registry
 from confluent_kafka import KafkaError, Producer
 
 UNSURE = {KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT}
-DUE_MOST, AGAIN_SECONDS, ANSWER_SECONDS = 100, 0.2, 30.0
+DUE_MOST, AGAIN_SECONDS, ANSWER_SECONDS = 100, 1.0, 30.0
 """Events of one request; how soon one without an answer goes again; how long an answer is waited for."""
 
 OUTAGE_MS = 600_000
