@@ -26,9 +26,12 @@ class Company:
         self._free = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
-    async def turn(self, records: int) -> AsyncIterator[None]:
-        """Wait until a batch of so many records may begin its transaction, which is made inside."""
-        held = records < SMALL and await self._acquired()
+    async def turn(self, records: int, *, crowded: bool = False) -> AsyncIterator[None]:
+        """Wait until a batch of so many records may begin its transaction, which is made inside.
+
+        Where it is `crowded` it begins at once: behind a backfill there is company enough, and live events wait in it.
+        """
+        held = records < SMALL and not crowded and await self._acquired()
         try:
             yield
         finally:

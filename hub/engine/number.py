@@ -207,7 +207,7 @@ class Number:
             if not self._spec.fair:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
-                async with self._company.turn(len(records)):
+                async with self._company.turn(len(records), crowded=take.crowded()):
                     if take.at_hand():
                         records += await self._taken(take, len(records))
                     await self._work(records)

@@ -22,7 +22,7 @@ from aiokafka import TopicPartition
 SMALLEST_SHARE = 10
 """Records: however dear an event is, a backfill goes on."""
 
-AHEAD_SECONDS = 0.015
+AHEAD_SECONDS = 0.008
 """Work that may wait at the ledger before agencies that are behind are held back at the gate."""
 
 LIVE_SECONDS = 2.0
@@ -138,6 +138,10 @@ class Taking:
         live = [tp for tp, at in self._live.items() if at > since] if self._ahead else []
         behind = {tp for tp in self._next if self.behind(tp)} if live else set()
         return behind if any(tp not in behind for tp in live) else set()
+
+    def crowded(self) -> bool:
+        """Whether an agency is far behind while another one is live."""
+        return bool(self._behind())
 
     def at_hand(self) -> bool:
         """Whether records are here already."""

@@ -26,7 +26,7 @@ def test_small_batches_wait_for_a_turn_and_go_as_one_ends() -> None:
     assert max(asyncio.run(run())) == AT_ONCE
 
 
-def test_nobody_waits_long_for_a_commit_that_hangs_and_a_large_batch_not_at_all() -> None:
+def test_nobody_waits_long_for_a_commit_that_hangs_and_a_large_batch_or_one_in_a_crowd_not_at_all() -> None:
     async def run() -> tuple[float, float]:
         company, end = Company(), asyncio.Event()
 
@@ -37,7 +37,7 @@ def test_nobody_waits_long_for_a_commit_that_hangs_and_a_large_batch_not_at_all(
         hanging = [asyncio.create_task(hangs()) for _ in range(AT_ONCE)]
         await asyncio.sleep(0)
         began = time.monotonic()
-        async with company.turn(SMALL):
+        async with company.turn(SMALL), company.turn(1, crowded=True):
             large = time.monotonic() - began
         async with company.turn(1):
             small = time.monotonic() - began
