@@ -41,7 +41,7 @@ def _row(number: int, name: str, side: Mapping[str, Any], most: float) -> str:
     if not rate:
         reason = str(side.get("reason") or "not run")[:70].replace("&", "&amp;").replace("<", "&lt;")
         return f'{label}<text x="{LEFT}" y="{y + 15}" style="{STYLE}">{reason}</text>'
-    width = max(1.0, (WIDTH - LEFT - 190) * rate / most)
+    width = max(1.0, (WIDTH - LEFT - 225) * rate / most)
     colour = COLOURS.get(name, OTHERS)
     figures = f"{rate:,.0f} · {side['cpu_us']:.0f} µs CPU an event".replace(",", " ")
     bar = f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2" fill="{colour}"/>'
