@@ -93,7 +93,7 @@ def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     sender.send(stage.event("mod", "not-held", "P000010", 1))
     until(lambda: sender.verdicts("mod"), "others go on")
     assert not sender.verdicts("mia")
-    for asked in ("held-0", "in.mia/0/0"):
+    for asked in ("held-0", "in.mia/0/1000000"):  # other tests have sent as mia before
         said = stage.command("trace", asked).stderr
         assert "mia is paused since" in said and "(a drill)" in said and "hub agency resume mia" in said
     assert "paused" not in stage.command("trace", "in.mod/0/1000").stderr
