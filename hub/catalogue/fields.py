@@ -15,6 +15,7 @@ from hub.errors import Problem
 
 CLASSES = ("open", "personal", "special", "identifier")
 FIN = "[0-9A-Z]{7}"
+FIN_IN_WORDS = "7 upper-case Latin letters and digits"
 LISTS = ("agencies", "services", "districts")
 NUMBERS = frozenset({"int", "long", "float", "double"})
 ATTRIBUTES = frozenset({"classification", "pattern", "minimum", "maximum", "maxLength", "catalogue"})

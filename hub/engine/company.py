@@ -39,8 +39,6 @@ class Company:
                 self._free.release()
 
     async def _acquired(self) -> bool:
-        if not self._free.locked():
-            return await self._free.acquire()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 return await self._free.acquire()

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hub.catalogue.fields import FIN_IN_WORDS
 from hub.errors import Question, Retry
 from hub.event import EVENT_ID
 from hub.gateway.answers import StatusQuestion
@@ -155,7 +156,7 @@ def _question(body: Any) -> StatusQuestion:
 
 
 _EXPECTED = {
-    "fin": "7 upper-case Latin letters and digits",
+    "fin": FIN_IN_WORDS,
     "as_of": "a day as 2026-11-22",
     "after": "an id of an event of yours: 1 to 64 of A-Z a-z 0-9 . _ : -",
 }

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from hub.catalogue.fields import FIN
+from hub.catalogue.fields import FIN, FIN_IN_WORDS
 from hub.errors import Code
 from hub.event import Rejection
 
@@ -195,7 +195,7 @@ def _say(error: ErrorDetails) -> str:
     if error["type"] == "literal_error":
         return "expected a code of the catalogue's list"
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == _whole(FIN):
-        return "expected 7 upper-case Latin letters and digits"
+        return f"expected {FIN_IN_WORDS}"
     return error["msg"]
 
 
