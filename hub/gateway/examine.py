@@ -21,7 +21,7 @@ from hub.gateway.wording import at_the_door
 from hub.kafka.appending import Line
 from hub.pipeline.attributes import said
 from hub.pipeline.gate import STEPS
-from hub.pipeline.identify import Pseudonyms, agency_secret, content, identity, pseudonym
+from hub.pipeline.identify import Contents, Pseudonyms, agency_secret, identity, pseudonym
 from hub.pipeline.inbound import Inbound
 from hub.pipeline.passage import Passages
 from hub.pipeline.rulebook import Rulebook
@@ -83,12 +83,10 @@ class Examiner:
         topic = f"in.{agency}"
         encoded = self._encoded(event)
         if isinstance(encoded, bytes):
-            through = self._passages.through(Incoming(topic, None, encoded, headers))
-            if through is not None:
-                passage, row = through
-                key = row[2]
-                assert key is not None
-                return self._examined(agency, event, passage.of, key, encoded, headers)
+            found = self._passages.judge(topic, encoded, headers)
+            if found is not None:
+                passage, key, named = found
+                return self._examined(agency, event, passage.of, passage.content, key, encoded, headers, named)
         return self._slowly(agency, event, encoded, headers)
 
     def _slowly(self, agency: str, event: Any, encoded: bytes | Rejection, headers: Any) -> Examined | Refusal:
@@ -105,18 +103,27 @@ class Examiner:
         assert reader is not None and fields is not None
         subject = fields[reader.type.key_field].encode()
         key = self._person_id(subject) if reader.type.key_kind == "person" else subject
-        return self._examined(agency, event, reader.type, key, encoded, headers)
+        return self._examined(
+            agency, event, reader.type, Contents(reader.type.name), key, encoded, headers, dict(headers)
+        )
 
     def _examined(
-        self, agency: str, event: Any, of: EventType, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
+        self,
+        agency: str,
+        event: Any,
+        of: EventType,
+        contents: Contents,
+        key: bytes,
+        value: bytes,
+        headers: list[tuple[str, bytes]],
+        named: Mapping[str, bytes],
     ) -> Examined:
         """The key on `in.<agency>` is that agency's pseudonym: nothing that the hub writes is keyed by a FİN."""
-        named = dict(headers)
         told = said(named)
         own = pseudonym(key, self._secrets[agency])
         digest = identity(named["ce_source"], told.id, key)
-        meaning = content(of.name, told.time, told.sequence, value[HEADER:])
-        return Examined(event["id"], of, (own, value, list(headers)), digest, meaning, event["data"])
+        meaning = contents(told.time, told.sequence, value[HEADER:])
+        return Examined(event["id"], of, (own, value, headers), digest, meaning, event["data"])
 
     def _encoded(self, event: Mapping[str, Any]) -> bytes | Rejection:
         """The Avro value. For a type that is not known it has no body: the steps say so before they read one."""

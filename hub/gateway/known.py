@@ -7,6 +7,7 @@ conflict is sure only with what the ledger has applied: what this gateway took i
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -39,14 +40,16 @@ class Known:
 
     def __init__(self, verdicts: Verdicts, content_of: ContentOf, kept: int = KEPT) -> None:
         self._verdicts, self._content_of, self._kept = verdicts, content_of, kept
-        self._recent: dict[bytes, tuple[bytes, str]] = {}
+        self._recent = OrderedDict[
+            bytes, tuple[bytes, str]
+        ]()  # a dict looks for its first entry past all that have left
 
     def took(self, events: Iterable[tuple[Examined, str]]) -> None:
         """Remember events that are durable, and where."""
         for event, record in events:
             self._recent[event.identity] = event.content, record
         while len(self._recent) > self._kept:
-            del self._recent[next(iter(self._recent))]
+            self._recent.popitem(last=False)
 
     async def look(self, agency: str, events: Sequence[Examined]) -> list[Found | None]:
         """For each event: what is known of it; None: nothing."""

@@ -65,19 +65,14 @@ class Appender:
         may be there, others may still come."""
         if self._producer is None:
             raise Retry("there is no producer at the moment")
-        batches, homes = {}, []
-        for line in lines:
-            batch, relative = self._put(topic, line)
-            batches[batch] = batch.future
-            homes.append((batch, relative))
-        try:
-            async with asyncio.timeout(seconds):
-                for future in batches.values():
-                    await asyncio.shield(future)
-        except TimeoutError:
-            raise Retry(f"the broker did not take the records within {seconds:.0f} seconds") from None
-        except Exception as error:
-            raise Retry(f"the broker did not take the records: {type(error).__name__}") from error
+        homes = [self._put(topic, line) for line in lines]
+        futures = {batch.future for batch, _ in homes}
+        done, waiting = await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        for future in done:
+            if error := _failure(future):
+                raise Retry(f"the broker did not take the records: {error}")
+        if waiting:
+            raise Retry(f"the broker did not take the records within {seconds:.0f} seconds")
         return [_place(batch, relative) for batch, relative in homes]
 
     async def stop(self, seconds: float) -> None:
@@ -113,7 +108,7 @@ class Appender:
 
     def _done(self, batch: Any, future: asyncio.Future[Any]) -> None:
         self.waiting_bytes -= self._waiting.pop(batch)[1]
-        if future.cancelled() or future.exception() is not None:
+        if _failure(future):
             self._renew()
         else:
             self._progress = time.monotonic()
@@ -163,6 +158,14 @@ def _number(key: bytes, partitions: int) -> int:
 @lru_cache(maxsize=65_536)
 def _partition(topic: str, number: int) -> TopicPartition:
     return TopicPartition(topic, number)
+
+
+def _failure(future: asyncio.Future[Any]) -> str | None:
+    """What became of a batch that the broker has not taken."""
+    if future.cancelled():
+        return "it was given up"
+    error = future.exception()
+    return None if error is None else type(error).__name__
 
 
 def _place(batch: Any, relative: int) -> Place:

@@ -10,10 +10,10 @@ from typing import Any
 
 from hub.avro.records import WIRE_HEADER_BYTES
 from hub.avro.scanner import Refused
-from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX, Record, Row
+from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX, Headers, Record, Row
 from hub.pipeline.attributes import EVENT_ID_BYTES, SEQUENCE_LENGTH, trusted_time
 from hub.pipeline.headers import CarriedHeaders
-from hub.pipeline.identify import Pseudonyms
+from hub.pipeline.identify import Contents, Pseudonyms
 from hub.pipeline.reader import Reader
 from hub.pipeline.rulebook import Rulebook
 from hub.pipeline.validate import exposes
@@ -29,6 +29,7 @@ class Passage:
         self.source, self.topic = (SOURCE_PREFIX + agency).encode(), rules.stream_topics[of.name]
         self.personal, self.key = of.key_kind == "person", of.key_field
         self.carried, self.origin = CarriedHeaders(self.source, of.name.encode()), f"in.{agency}/".encode()
+        self.content = Contents(of.name)
 
 
 class Passages:
@@ -40,11 +41,22 @@ class Passages:
 
     def through(self, record: Record) -> tuple[Passage, Row] | None:
         """The record's passage and what goes to `events.*`; None: the gate's steps have to look."""
-        value, headers = record.value, record.headers
+        found = self.judge(record.topic, record.value, record.headers)
+        if found is None:
+            return None
+        passage, key, named = found
+        origin = b"%b%d/%d" % (passage.origin, record.partition, record.offset)
+        headers = passage.carried(named, origin, b"%d" % record.timestamp)
+        return passage, (passage.topic, None, key, record.value, headers)
+
+    def judge(
+        self, topic: str, value: bytes | None, headers: Headers
+    ) -> tuple[Passage, bytes, dict[str, bytes]] | None:
+        """The passage of what may go through, whose event it is, and its headers by name; None as above."""
         if value is None or len(value) > EVENT_MAX_BYTES:
             return None
         named = dict(headers)
-        place = (record.topic, named.get("ce_type"), value[:WIRE_HEADER_BYTES])
+        place = (topic, named.get("ce_type"), value[:WIRE_HEADER_BYTES])
         passage = self._known.get(place) or self._passage(*place)
         if passage is None:
             return None
@@ -59,9 +71,7 @@ class Passages:
         if not canonical or passage.check(fields, passage.agency) or exposes(passage.of, fields, text):
             return None
         subject = fields[passage.key].encode()
-        key = self._person_id(subject) if passage.personal else subject
-        origin = b"%b%d/%d" % (passage.origin, record.partition, record.offset)
-        return passage, (passage.topic, None, key, value, passage.carried(named, origin, b"%d" % record.timestamp))
+        return passage, self._person_id(subject) if passage.personal else subject, named
 
     def _passage(self, topic: str, named: bytes | None, header: bytes) -> Passage | None:
         """A new passage, where the agency may publish the type and the schema is the catalogue's own version of it."""
