@@ -15,9 +15,11 @@ from hub.kafka.child import Child, ChildBroker, Launch, last_lines
 from hub.kafka.java import find_jars, find_java
 
 HEAP = "512m"
-# On the few cores that it shares with the hub, the optimising compiler costs more than it gives: without it a start,
-# a thousand new partitions and the first minute of load take half the CPU, and later load no more than with it.
-JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+JVM = ("-XX:+UseSerialGC",)
+# On the few cores that it shares with the hub the optimising compiler costs more than it gives in the first minutes:
+# without it a start, a thousand new partitions and the first load take half the CPU. After some ten thousand small
+# transactions it is worth it: the broker's part in one takes half the time.
+BRIEF = ("-XX:TieredStopAtLevel=1",)
 GRACE_SECONDS = 20.0
 START_SECONDS = 120.0  # a thousand small logs on a busy machine
 
@@ -85,17 +87,25 @@ class Apache(ChildBroker):
     name = "Apache Kafka"
     durable = True
 
-    def __init__(self, data_dir: Path, *, port: int | None = None, heap: str = HEAP) -> None:
+    def __init__(
+        self, data_dir: Path, *, port: int | None = None, heap: str = HEAP, jvm: Sequence[str] = BRIEF
+    ) -> None:
         super().__init__(data_dir / "kafka", port)
-        self._heap = heap
+        self._heap, self._jvm = heap, jvm
 
     def open(self, port: int, lock: int) -> Child:
         node = Node(1, self.folder, port, free_ports(1)[0])
-        return open_node(node, [node], cluster_id(), lock, self._heap)
+        return open_node(node, [node], cluster_id(), lock, self._heap, jvm=self._jvm)
 
 
 def open_node(
-    node: Node, nodes: Sequence[Node], cluster: str, lock: int, heap: str = HEAP, grace: float = GRACE_SECONDS
+    node: Node,
+    nodes: Sequence[Node],
+    cluster: str,
+    lock: int,
+    heap: str = HEAP,
+    grace: float = GRACE_SECONDS,
+    jvm: Sequence[str] = BRIEF,
 ) -> Child:
     """Write the node's settings, format its storage if that was never done, and run it.
 
@@ -105,7 +115,7 @@ def open_node(
     _write_settings(node, nodes)
     if not node.formatted:
         _format(java, node, cluster)
-    return Child(_launch(java, node, heap, grace), lock)
+    return Child(_launch(java, node, [*JVM, *jvm, f"-Xmx{heap}"], grace), lock)
 
 
 def cluster_id() -> str:
@@ -159,14 +169,14 @@ def _write_settings(node: Node, nodes: Sequence[Node]) -> None:
 
 
 def _format(java: Sequence[str], node: Node, cluster: str) -> None:
-    tool = [*JVM, "-Xmx64m", "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(node.settings)]
+    tool = [*JVM, *BRIEF, "-Xmx64m", "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(node.settings)]
     run = subprocess.run([*java, *tool], capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise ConfigError(f"Apache Kafka could not format {node.folder}:\n{last_lines(run.stdout + run.stderr)}")
 
 
-def _launch(java: Sequence[str], node: Node, heap: str, grace: float) -> Launch:
-    options = [*JVM, f"-Xmx{heap}", f"-Dlog4j2.configurationFile={node.logging}"]
+def _launch(java: Sequence[str], node: Node, jvm: Sequence[str], grace: float) -> Launch:
+    options = [*jvm, f"-Dlog4j2.configurationFile={node.logging}"]
     return Launch(
         name="Apache Kafka",
         command=[*java, *options, "kafka.Kafka", str(node.settings)],
