@@ -48,6 +48,18 @@ class _CommittedConsumer(Consumer):
     def _new_consumer_thread(self) -> _CommittedThread:
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)
 
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        """A transaction's marker, which is no record. Faust merges all gaps for each; here they are once a commit."""
+        committed = self._committed_offset[tp]
+        first = offset_from if committed is None else max(offset_from, committed + 1)
+        if first <= offset_to:
+            self._gap[tp].addi(first, offset_to + 1)
+
+    def _new_offset(self, tp: Any) -> int | None:
+        self._gap[tp].merge_overlaps()
+        found: int | None = super()._new_offset(tp)
+        return found
+
 
 class _CommittedTransport(Transport):
     Consumer = _CommittedConsumer
