@@ -361,8 +361,10 @@ def _print_account(account: dict[str, Any]) -> None:
             if any(row.values())
         ),
     )
-    out.print(f"rejected by reason: {account['rejected']}")
-    out.print(f"latency, ms: {account['latency_ms']}")
+    told = {"rejected by reason": account["rejected"]}
+    told |= {f"ms until {step}": figures for step, figures in account["latency_ms"].items()}
+    for title, figures in told.items():
+        out.print(f"{title}: {'   '.join(f'{name} {figure}' for name, figure in figures.items()) or 'none'}")
     for problem in account["problems"][:20]:
         out.print(f"[red]{problem}[/red]")
     out.print("[bold green]balanced: in = applied + duplicate + rejected, to the record[/bold green]"
