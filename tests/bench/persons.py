@@ -54,7 +54,7 @@ def measure_persons(room: Room, persons: int, rounds: int) -> dict[str, Any]:
 
 def _rebuilt(room: Room, persons: int) -> list[dict[str, float]]:
     """What rebuilding takes with one event a person, and with three."""
-    room.prepare_hub(SCHEMAS)
+    _prepare(room)
     facts, found = facts_of(room, SCHEMAS, persons), []
     for waves in ((0,), (1, 2)):
         fill(room, chain.from_iterable(map(facts.wave, waves)))
@@ -70,12 +70,18 @@ def _rebuilt(room: Room, persons: int) -> list[dict[str, float]]:
 
 def _few(room: Room, number: int) -> float:
     """As with many, whose measured events are the fourth of each person, too."""
-    room.prepare_hub(SCHEMAS)
+    _prepare(room)
     facts = facts_of(room, SCHEMAS, FEW)
     fill(room, chain(facts.wave(0), facts.wave(1)))
     with started(HUB, room, f"few-{number}", fresh=False) as running:
         running.until_ready()
         return _cpu(room, running, (EVENTS_PER_PERSON - 1) * FEW, FEW)
+
+
+def _prepare(room: Room) -> None:
+    """A hub without anything, not even what an earlier part left to be read."""
+    room.delete({"in.src"} & set(room.topics()))
+    room.prepare_hub(SCHEMAS)
 
 
 def _cpu(room: Room, running: Started, first: int, persons: int) -> float:
