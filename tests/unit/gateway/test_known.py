@@ -1,0 +1,36 @@
+"""What a gateway remembers of the events that it took."""
+
+from __future__ import annotations
+
+import asyncio
+
+from world import VETERAN, catalogue
+
+from hub.gateway.examine import Examined
+from hub.gateway.known import Found, Known
+
+
+def event(number: int, content: bytes = b"content") -> Examined:
+    id = f"e-{number}"
+    return Examined(id, catalogue().types[VETERAN], (b"key", b"value", []), id.encode(), content, {})
+
+
+def known(kept: int) -> Known:
+    return Known(lambda agency, ids: {}, lambda record: None, kept)
+
+
+def looked(known: Known, *events: Examined) -> list[Found | None]:
+    return asyncio.run(known.look("mod", events))
+
+
+def test_the_oldest_is_forgotten_first() -> None:
+    remembered = known(kept=3)
+    remembered.took((event(number), f"in.mod/0/{number}") for number in range(5))
+    found = looked(remembered, *map(event, range(5)))
+    assert found == [None, None, *(Found(same=True, record=f"in.mod/0/{number}") for number in (2, 3, 4))]
+
+
+def test_other_content_under_an_id_just_taken_is_for_the_ledger_to_judge() -> None:
+    remembered = known(kept=3)
+    remembered.took([(event(1), "in.mod/0/1")])
+    assert looked(remembered, event(1, b"another")) == [None]
