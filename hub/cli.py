@@ -115,7 +115,7 @@ def up(broker: BrokerOption = None, data_dir: DataDir = None, partitions: Partit
 
     settings = settings_of(broker=broker, data_dir=data_dir, partitions=partitions)
     stop = _stop_event()
-    with running(settings, catalogue_of(settings), lambda text: out.print(f"[dim]{text}[/dim]")) as hub:
+    with running(settings, catalogue_of(settings), lambda text: out.print(f"[dim]{text}[/dim]"), lasting=True) as hub:
         for line in (*_where(hub), *_elsewhere(settings, hub)):
             out.print(line, soft_wrap=True, highlight=False)
         while not stop.wait(1):

@@ -54,10 +54,10 @@ class Hub:
 
 
 @contextmanager
-def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]:
+def running(settings: Settings, catalogue: Catalogue, say: Say, *, lasting: bool = False) -> Iterator[Hub]:
     """Start broker, topics, schemas, worker, delivery, registry and gateway; stop them in the opposite order.
 
-    What agencies receive is written below `<data dir>/received/<agency>/`.
+    What agencies receive is written below `<data dir>/received/<agency>/`. `lasting`: for longer than some minutes.
     """
     if settings.tls_cert:
         raise ConfigError(
@@ -67,7 +67,7 @@ def running(settings: Settings, catalogue: Catalogue, say: Say) -> Iterator[Hub]
     data_dir = settings.data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     external = settings.connection() if kind is Kind.EXTERNAL else None
-    broker = open_broker(kind, data_dir, port=settings.kafka_port, connection=external)
+    broker = open_broker(kind, data_dir, port=settings.kafka_port, connection=external, lasting=lasting)
     say(f"broker: starting ({kind})")
     with broker as connection:
         if not broker.durable:

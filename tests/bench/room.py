@@ -18,8 +18,6 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from hub import registry
 from hub.catalogue import Catalogue, load
 from hub.errors import ConfigError
-from hub.kafka.apache import Apache
-from hub.kafka.broker import Broker
 from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 from hub.kafka.java import find_jars, find_java
@@ -120,7 +118,7 @@ def send(bootstrap: str, topic: str, batch: Iterable[Event]) -> int:
 def opened(folder: Path) -> Iterator[Room]:
     """Apache Kafka where there is a JDK, as it runs for years: optimised. Else the embedded broker."""
     kind = broker_kind()
-    broker: Broker = Apache(folder, jvm=()) if kind == "apache" else open_broker(kind, folder)
+    broker = open_broker(kind, folder, lasting=True)
     with broker as connection:
         admin = AdminClient({"bootstrap.servers": connection.bootstrap} | QUIET)
         yield Room(connection, kind, broker.pid or os.getpid(), folder, admin)

@@ -25,7 +25,7 @@ def consumer(kind: type[Consumer]) -> Any:
 
 
 async def committed(made: Any, reads: list[tuple[int, bool]]) -> list[int | None]:
-    """Each read is how many offsets are left out before a record, markers say, and whether there is a commit after it."""
+    """Each read is how many offsets markers take before a record, and whether there is a commit after it."""
     found, last = [], -1
     for left_out, commit in reads:
         offset = last + 1 + left_out
