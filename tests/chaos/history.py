@@ -90,8 +90,8 @@ def _read(lines: Iterable[str]) -> Iterable[Sent]:
 
 
 def punctual(history: History) -> bool:
-    """Whether the generator kept its schedule within 1 %: by the median of its last twentieth. What is sent again because
-    its outcome is not known is late for another reason."""
+    """Whether the generator kept its schedule within 1 %: by the median of its last twentieth. What is sent again,
+    because its outcome is not known, is late for another reason."""
     first: dict[float, Sent] = {}
     for sent in history.sent:
         first.setdefault(sent.intended, sent)
