@@ -67,32 +67,16 @@ def _size(value: bytes) -> bytes:
 
 
 class RecordBatch:
-    """What aiokafka's `send_batch` takes for its own `BatchBuilder`; written when it knows its producer."""
+    """Records put together; written when its producer is known (`hub.kafka.transactional.Batch`)."""
+
+    __slots__ = ("_parts", "_timestamp", "count")
 
     def __init__(self, parts: list[bytes], count: int, timestamp: int) -> None:
-        self._parts, self._count, self._timestamp = parts, count, timestamp
-        self._producer: tuple[int, int, int] | None = None
-        self._written: bytes | None = None
+        self._parts, self.count, self._timestamp = parts, count, timestamp
 
-    def close(self) -> None:
-        """It is whole from the beginning."""
-
-    def closed(self) -> bool:
-        return True
-
-    def record_count(self) -> int:
-        return self._count
-
-    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
-        self._producer = (producer_id, producer_epoch, base_sequence)
-
-    def _build(self) -> bytes:
-        if self._written is None:
-            assert self._producer is not None
-            time, last = self._timestamp, self._count - 1
-            head = _AFTER_CRC.pack(TRANSACTIONAL, last, time, time, *self._producer, self._count)
-            body = b"".join((head, *self._parts))
-            length = _BEFORE_CRC.size - _BEFORE_LENGTH + len(body)
-            self._written = _BEFORE_CRC.pack(0, length, -1, MAGIC, crc32c(body)) + body
-            self._parts = []
-        return self._written
+    def written(self, producer_id: int, producer_epoch: int, base_sequence: int) -> bytes:
+        """As it is sent."""
+        time, last = self._timestamp, self.count - 1
+        producer = producer_id, producer_epoch, base_sequence
+        body = b"".join((_AFTER_CRC.pack(TRANSACTIONAL, last, time, time, *producer, self.count), *self._parts))
+        return _BEFORE_CRC.pack(0, _BEFORE_CRC.size - _BEFORE_LENGTH + len(body), -1, MAGIC, crc32c(body)) + body

@@ -17,11 +17,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 
 from hub import cli
 from hub.engine import app, transaction
 from hub.kafka import appending
+from hub.kafka.transactional import TransactionalProducer
 from hub.pipeline import ledger, reader
 from hub.pipeline.recognise import Recognised
 
@@ -87,13 +88,14 @@ MUTANTS = {each.__name__: each for each in (dedupe_off, offsets_first, unkeyed, 
 
 STEPS = {
     "taken": (AIOKafkaConsumer, "getmany", "after"),
-    "begun": (AIOKafkaProducer, "begin_transaction", "after"),
-    "sent": (AIOKafkaProducer, "send_batch", "after"),
-    "offsets": (AIOKafkaProducer, "send_offsets_to_transaction", "before"),
-    "commit": (AIOKafkaProducer, "commit_transaction", "before"),
-    "committed": (AIOKafkaProducer, "commit_transaction", "after"),
+    "begun": (TransactionalProducer, "name_partitions", "after"),
+    "sent": (TransactionalProducer, "send", "after"),
+    "offsets": (TransactionalProducer, "give_offsets", "before"),
+    "given": (TransactionalProducer, "give_offsets", "after"),
+    "commit": (TransactionalProducer, "end", "before"),
+    "committed": (TransactionalProducer, "end", "after"),
 }
-"""Named steps of a batch: the call of Kafka's client at which the worker ends itself."""
+"""Named steps of a batch: the call of a client of Kafka at which the worker ends itself."""
 
 
 def crash(lane: str, step: str) -> None:
@@ -116,11 +118,11 @@ def crash(lane: str, step: str) -> None:
     _replace(client, name, last)
 
 
-def _named(client: AIOKafkaConsumer | AIOKafkaProducer) -> str:
+def _named(client: AIOKafkaConsumer | TransactionalProducer) -> str:
     """The group, or the transactional id: both say which lane it is."""
     if isinstance(client, AIOKafkaConsumer):
         return str(client._group_id)
-    return str(client._txn_manager and client._txn_manager.transactional_id)
+    return client.transactional_id
 
 
 def _replace(where: Any, name: str, by: Any) -> None:

@@ -62,7 +62,7 @@ def test_a_commit_that_never_ends_is_given_up(apache: Connection, name: Name, mo
         async def never(*_: object) -> None:
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(transactions._producer._sender, "_do_txn_commit", never)
+        monkeypatch.setattr(transactions._producer, "end", never)
         with pytest.raises(TimeoutError):
             await transactions.commit([Output(topic, 0, b"k", b"v")], {TopicPartition(topic, 0): 1})
         began = time.monotonic()

@@ -28,13 +28,12 @@ def read(found: list[Row], limit: int = 1 << 20) -> list[list[Any]]:
     """What a reader finds in each batch; the checksum holds."""
     batches = []
     for batch in record_batches(found, TIME, limit):
-        batch._set_producer_state(7, 1, 42)
-        records = MemoryRecords(batch._build())
+        records = MemoryRecords(batch.written(7, 1, 42))
         (header,) = iter([records.next_batch()])
         assert header.validate_crc() and header.is_transactional and not records.has_next()
         assert (header.producer_id, header.producer_epoch, header.base_sequence) == (7, 1, 42)
         batches.append(list(header))
-        assert [record.offset for record in batches[-1]] == list(range(batch.record_count()))
+        assert [record.offset for record in batches[-1]] == list(range(batch.count))
     return batches
 
 

@@ -1,0 +1,274 @@
+"""One transactional id at Kafka: a transaction is record batches and a group's offsets, told over aiokafka's client.
+
+    partitions named → outputs ∥ group named → its offsets → end
+
+aiokafka's own producer learns of a transaction step by step and passes each step through queues and a task of its own.
+Here all of one is known before it begins, and what may be told at once is: outputs and offsets travel together.
+
+Whatever the broker says to be passing is asked again, with a growing wait, for as long as the caller waits: the broker
+knows by their sequence numbers the batches that it has already. All else is raised: `ProducerFenced` where another
+producer has taken the id, or aiokafka's error of that name.
+
+Source: Apache Kafka, "Protocol" (APIs 0, 22, 24, 25, 26, 28) and KIP-98.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.conn import CloseReason
+from aiokafka.errors import (
+    ConcurrentTransactions,
+    CoordinatorLoadInProgressError,
+    DuplicateSequenceNumber,
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    NoError,
+    OperationNotAttempted,
+    ProducerFenced,
+    for_code,
+)
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    InitProducerIdRequest,
+    TxnOffsetCommitRequest,
+)
+
+from hub.kafka.connection import Connection
+from hub.kafka.outage import asked_to_end
+
+FIRST_WAIT, LONGEST_WAIT = 0.002, 0.1
+"""Seconds until a request is made again. The broker may still write the last transaction's markers, which takes it a
+millisecond or two; where it is away, a tenth of a second is soon enough."""
+
+REQUEST_MS, TRANSACTION_MS = 10_000, 15_000
+"""For one answer; and how long a transaction may be open before the broker aborts it."""
+
+ALL_REPLICAS = -1
+SEQUENCES = 1 << 31
+"""A sequence number begins again after that many."""
+
+FENCED = {InvalidProducerEpoch.errno, 90}
+"""90: PRODUCER_FENCED, which newer versions of the requests answer."""
+PASSING = {ConcurrentTransactions.errno, OperationNotAttempted.errno, CoordinatorLoadInProgressError.errno, 13}
+"""They pass at the node that answers so, also where aiokafka does not mark them as such. 13: NETWORK_EXCEPTION."""
+
+
+class Batch(Protocol):
+    """A record batch that is written once it knows its producer (`hub.engine.batch.RecordBatch`)."""
+
+    @property
+    def count(self) -> int: ...
+    def written(self, producer_id: int, producer_epoch: int, base_sequence: int) -> bytes: ...
+
+
+class TransactionalProducer:
+    """Used in one event loop, one transaction after the other. After any exception of a transaction its outcome may be
+    either: the producer is closed then, and never used again."""
+
+    def __init__(self, connection: Connection, transactional_id: str) -> None:
+        self.transactional_id = transactional_id
+        self.client = AIOKafkaClient(**connection.aiokafka(), client_id=transactional_id, request_timeout_ms=REQUEST_MS)
+        self.producer_id, self.producer_epoch = -1, -1
+        self._sequences = defaultdict[TopicPartition, int](int)
+        self._coordinators: dict[int, int] = {}
+
+    async def start(self, topics: Iterable[str]) -> None:
+        """Fences a predecessor with the same id, and ends the transaction that it left open."""
+        await self.client.bootstrap()
+        request = InitProducerIdRequest(self.transactional_id, TRANSACTION_MS)
+        answer = await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, request, _one_code)
+        self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
+        # all at once: looked up one by one, at the first record for each, they would hold up the first transactions
+        await self.client.set_topics(list(topics))
+
+    async def close(self) -> None:
+        """A transaction that is open is ended by the successor's start."""
+        await self.client.close()
+
+    def on_break(self, tell: Callable[[], None]) -> None:
+        """`tell` of each connection that ends by other means than our own."""
+        client: Any = self.client
+        closed = client._on_connection_closed
+
+        def heard(connection: Any, reason: CloseReason) -> None:
+            if reason in (CloseReason.CONNECTION_BROKEN, CloseReason.CONNECTION_TIMEOUT):
+                tell()
+            closed(connection, reason)
+
+        client._on_connection_closed = heard
+
+    async def transact(
+        self,
+        batches: Mapping[TopicPartition, Sequence[Batch]],
+        also: Iterable[TopicPartition],
+        group: str,
+        offsets: Mapping[TopicPartition, int],
+    ) -> None:
+        """Committed when it returns: `batches`, in order within each partition, and the `offsets` of a group. `also`
+        are partitions to commit in without a record."""
+        partitions = {*batches, *also}
+        if partitions:
+            await self.name_partitions(partitions)
+        await _together(self.send(batches), self.give_offsets(group, offsets))
+        if partitions or offsets:
+            await self.end()
+
+    async def name_partitions(self, partitions: Collection[TopicPartition]) -> None:
+        request = AddPartitionsToTxnRequest(
+            self.transactional_id, self.producer_id, self.producer_epoch, _by_topic((tp, tp[1]) for tp in partitions)
+        )
+        await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, request, _codes)
+
+    async def give_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        if not offsets:
+            return
+        me = self.transactional_id, self.producer_id, self.producer_epoch
+        naming = AddOffsetsToTxnRequest(*me, group)
+        await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, naming, _one_code)
+        rows = _by_topic((tp, (tp[1], offset, "")) for tp, offset in offsets.items())
+        request = TxnOffsetCommitRequest(self.transactional_id, group, *me[1:], rows)
+        await self._coordinated(CoordinationType.GROUP, group, request, _codes)
+
+    async def end(self) -> None:
+        request = EndTxnRequest(self.transactional_id, self.producer_id, self.producer_epoch, transaction_result=True)
+        await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, request, _one_code)
+
+    async def send(self, batches: Mapping[TopicPartition, Sequence[Batch]]) -> None:
+        """A request has one batch of a partition; the next ones follow its answer."""
+        for turn in range(max(map(len, batches.values()), default=0)):
+            now = {tp: of[turn] for tp, of in batches.items() if turn < len(of)}
+            await self._keep({tp: self._written(tp, batch) for tp, batch in now.items()})
+
+    def _written(self, tp: TopicPartition, batch: Batch) -> bytes:
+        first = self._sequences[tp]
+        self._sequences[tp] = (first + batch.count) % SEQUENCES
+        return batch.written(self.producer_id, self.producer_epoch, first)
+
+    async def _keep(self, left: dict[TopicPartition, bytes]) -> None:
+        """Until the leader of each partition has its batch."""
+        wait = FIRST_WAIT
+        while True:
+            by_node = defaultdict[int | None, list[TopicPartition]](list)
+            for tp in left:
+                by_node[self.client.cluster.leader_for_partition(tp)].append(tp)
+            await _together(*(self._keep_at(node, tps, left) for node, tps in by_node.items()))
+            if not left:
+                return
+            wait = await _waited(wait)
+
+    async def _keep_at(
+        self, node: int | None, tps: Sequence[TopicPartition], left: dict[TopicPartition, bytes]
+    ) -> None:
+        """Take from `left` what this node has."""
+        rows = _by_topic((tp, (tp[1], left[tp])) for tp in tps)
+        request = ProduceRequest(self.transactional_id, ALL_REPLICAS, REQUEST_MS, rows)
+        try:
+            if node is None or node < 0:
+                await self.client.force_metadata_update()
+                return
+            answer = await self._ask(node, request, ConnectionGroup.DEFAULT)
+        except KafkaError as error:
+            await self._again(error)
+            return
+        stale = False
+        for topic, partitions in answer.topics:
+            for partition, code, *_ in partitions:
+                if code in (NoError.errno, DuplicateSequenceNumber.errno):  # it was there, from the last attempt
+                    left.pop(TopicPartition(topic, partition), None)
+                else:
+                    stale |= _passing(code).invalid_metadata
+        if stale:
+            await self.client.force_metadata_update()
+
+    async def _coordinated(self, kind: int, key: str, request: Any, codes: Callable[[Any], Iterable[int]]) -> Any:
+        """The answer of the coordinator of `key`, once it has no code of an error."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                answer = await self._ask(await self._coordinator(kind, key), request, ConnectionGroup.COORDINATION)
+            except KafkaError as error:
+                self._coordinators.pop(kind, None)
+                await self._again(error)
+            else:
+                wrong = {code for code in codes(answer) if code}
+                if not wrong:
+                    return answer
+                for code in wrong:
+                    _passing(code)
+                if not wrong <= PASSING:
+                    self._coordinators.pop(kind, None)  # it is another node now
+            wait = await _waited(wait)
+
+    async def _coordinator(self, kind: int, key: str) -> int:
+        if kind not in self._coordinators:
+            self._coordinators[kind] = await self.client.coordinator_lookup(kind, key)
+        return self._coordinators[kind]
+
+    async def _ask(self, node: int, request: Any, group: ConnectionGroup) -> Any:
+        try:
+            return await self.client.send(node, request, group=group)
+        except asyncio.CancelledError:
+            if asked_to_end():
+                raise
+            raise KafkaConnectionError("the connection was given up") from None
+
+    async def _again(self, error: KafkaError) -> None:
+        """Before a request is made again that did not reach its node. Raises what will not pass."""
+        if not error.retriable:
+            raise error
+        await self.client.force_metadata_update()
+
+
+async def _waited(seconds: float) -> float:
+    """The next wait."""
+    await asyncio.sleep(seconds)
+    return min(1.5 * seconds, LONGEST_WAIT)
+
+
+def _passing(code: int) -> type[KafkaError]:
+    """The error of that code, where it may pass; raised where not."""
+    if code in FENCED:
+        raise ProducerFenced
+    error: type[KafkaError] = for_code(code)
+    if not error.retriable and code not in PASSING:
+        raise error
+    return error
+
+
+def _by_topic(rows: Iterable[tuple[TopicPartition, Any]]) -> list[tuple[str, list[Any]]]:
+    found = defaultdict[str, list[Any]](list)
+    for (topic, _), row in rows:
+        found[topic].append(row)
+    return list(found.items())
+
+
+def _one_code(answer: Any) -> Iterable[int]:
+    return (answer.error_code,)
+
+
+def _codes(answer: Any) -> Iterable[int]:
+    """Of every partition of an answer."""
+    return (code for _, partitions in answer.errors for _, code in partitions)
+
+
+async def _together(*steps: Coroutine[Any, Any, None]) -> None:
+    """All of them; where one fails, the others are ended."""
+    if len(steps) == 1:
+        await steps[0]
+        return
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
