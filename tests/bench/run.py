@@ -39,6 +39,8 @@ PARITY_PERSONS = 25
 """Enough for every partition to get some: Faust's outputs for a partition stay uncommitted until it reads one there."""
 BUDGET = {"quick": 460.0, "full": 3600.0}
 """Seconds. What there is no time left for is reported as not measured."""
+SOAK_SHARE = 1.5
+"""A soak is asked for by name and comes on top: its minutes, and what its slices need to begin and to end."""
 LATENCY_SECONDS = 90.0
 """Kept for the open loops, which come last: by then the broker has compiled its way of small transactions."""
 WARM_RATE = 1000.0
@@ -46,7 +48,7 @@ WARM_RATE = 1000.0
 
 def main() -> None:
     options, began = _options(), time.monotonic()
-    budget = BUDGET["quick" if options.quick else "full"]
+    budget = BUDGET["quick" if options.quick else "full"] + SOAK_SHARE * 60 * options.soak
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:5.0f} s  {text}", file=sys.stderr, flush=True)

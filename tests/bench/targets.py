@@ -67,7 +67,7 @@ def targets(report: Mapping[str, Any]) -> list[Target]:
 
 def _scaling(scaling: Mapping[str, Any]) -> list[Target]:
     persons, agencies = scaling.get("persons", {}), scaling.get("agencies", {})
-    fairness = scaling.get("fairness", {})
+    fairness, soak = scaling.get("fairness", {}), scaling.get("soak", {})
     return [
         Target("CPU an event, many : few persons", 1.2, False, persons.get("cpu_ratio")),
         Target("bytes a person", 800, False, persons.get("bytes_per_person")),
@@ -75,6 +75,7 @@ def _scaling(scaling: Mapping[str, Any]) -> list[Target]:
         Target("seconds to rebuild the state", 30, False, persons.get("rebuild_seconds")),
         Target("ms the event loop waited for the rebuild at the most", 100, False, persons.get("longest_turn_ms")),
         Target("CPU a delivered event, 31 : 2 agencies", 1.2, False, agencies.get("cpu_ratio")),
+        Target("memory grown in a soak : what its persons and events may take", 1.0, False, soak.get("of_allowed")),
         Target("p99 live, with : without a backfill of 76 000", 1.5, False, fairness.get("ratio")),
     ]
 

@@ -84,10 +84,12 @@ def test_catalogue_with_31_receivers_is_sound(tmp_path):
 
 @pytest.mark.parametrize("leak", [0, 50])
 def test_a_soak_takes_off_what_the_state_explains_and_shows_the_rest(leak):
-    so_far = [SOAK_PERSONS // 4 * number for number in range(1, 9)]
+    so_far = [SOAK_PERSONS // 4 * number for number in range(9)]
     state = [min(n, SOAK_PERSONS) * BYTES_A_PERSON + n * (BYTES_AN_EVENT + leak) for n in so_far]
     found = soaked(so_far, [100 + each / 2**20 for each in state])
     assert found["unexplained_bytes_per_event"] == pytest.approx(leak, abs=25)
+    grown, allowed = state[-1], SOAK_PERSONS * 800 + so_far[-1] * 120
+    assert found["of_allowed"] == pytest.approx(grown / allowed, abs=0.001)
 
 
 def test_the_log_of_facts_is_what_the_ledger_writes_of_the_same_events():
