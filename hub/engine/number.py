@@ -107,7 +107,7 @@ class Number:
             kept = None
             if self._task.done() and not self._task.cancelled() and self._task.exception() is None:
                 kept = Kept(self._producer.life, self._state, self._chain)
-            await self._suspects.lived(self._producer, self._committed)
+                await self._suspects.lived(self._producer, self._committed)
         await self._close()
         return kept
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from aiokafka import TopicPartition
@@ -22,6 +22,9 @@ BATCH_BYTES = 1 << 20
 
 COMMIT_SECONDS = 20.0
 """After so long the broker has aborted the transaction by itself: it is given up, and its number starts again."""
+
+START_SECONDS = 60.0
+"""For a coordinator to load, and to end the predecessor's transaction; then its number starts again, and says so."""
 
 CLOSE_SECONDS = 1.0
 
@@ -60,16 +63,23 @@ class Transactions:
 
     async def start(self) -> None:
         """Fences a predecessor with the same id and ends the transaction it left open."""
-        await self._producer.start(self._topics)
+        await self._within(START_SECONDS, self._producer.start(self._topics))
 
     async def commit(self, outputs: Iterable[Row], offsets: Mapping[TopicPartition, int]) -> None:
         """Returns once the transaction is committed. After any exception its outcome may be either."""
         built, again, begun = self._build(outputs), self._touched if self.doubtful_since else set(), self._breaks
-        async with asyncio.timeout(COMMIT_SECONDS):
-            await self._producer.transact(built, again, self._group, offsets)
+        await self._within(COMMIT_SECONDS, self._producer.transact(built, again, self._group, offsets))
         touched = built.keys() | again
         self._touched = touched if self._breaks == begun else touched | self._touched
         self._begun = begun
+
+    async def _within(self, seconds: float, step: Awaitable[None]) -> None:
+        """Raises what the broker said last, where it does not end in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await step
+        except TimeoutError as error:
+            raise self._producer.last or error from None
 
     def _build(self, outputs: Iterable[Row]) -> Built:
         """Record batches by (topic, partition)."""

@@ -26,6 +26,7 @@ from aiokafka.errors import (
     ConcurrentTransactions,
     CoordinatorLoadInProgressError,
     DuplicateSequenceNumber,
+    IllegalOperation,
     InvalidProducerEpoch,
     KafkaConnectionError,
     KafkaError,
@@ -72,13 +73,16 @@ class Batch(Protocol):
 
 
 class TransactionalProducer:
-    """Used in one event loop, one transaction after the other. After any exception of a transaction its outcome may be
-    either: the producer is closed then, and never used again."""
+    """Used in one event loop, one transaction after the other. After any exception of a transaction, a cancellation
+    too, its outcome may be either: the producer takes no other one then, and is to be closed."""
 
     def __init__(self, connection: Connection, transactional_id: str) -> None:
         self.transactional_id = transactional_id
         self.client = AIOKafkaClient(**connection.aiokafka(), client_id=transactional_id, request_timeout_ms=REQUEST_MS)
         self.producer_id, self.producer_epoch = -1, -1
+        self.last: KafkaError | None = None
+        """What the broker said last of the transaction under way that may pass: why it takes so long."""
+        self._spent = False
         self._sequences = defaultdict[TopicPartition, int](int)
         self._coordinators: dict[int, int] = {}
 
@@ -115,13 +119,18 @@ class TransactionalProducer:
         offsets: Mapping[TopicPartition, int],
     ) -> None:
         """Committed when it returns: `batches`, in order within each partition, and the `offsets` of a group. `also`
-        are partitions to commit in without a record."""
+        are partitions to commit in without a record. Raises `IllegalOperation` after a transaction that did not end:
+        what is left of that one would be committed with this."""
+        if self._spent:
+            raise IllegalOperation("the last transaction did not end")
+        self._spent, self.last = True, None
         partitions = {*batches, *also}
         if partitions:
             await self.name_partitions(partitions)
         await _together(self.send(batches), self.give_offsets(group, offsets))
         if partitions or offsets:
             await self.end()
+        self._spent = False
 
     async def name_partitions(self, partitions: Collection[TopicPartition]) -> None:
         request = AddPartitionsToTxnRequest(
@@ -186,11 +195,14 @@ class TransactionalProducer:
                 if code in (NoError.errno, DuplicateSequenceNumber.errno):  # it was there, from the last attempt
                     left.pop(TopicPartition(topic, partition), None)
                 else:
-                    stale |= _passing(code).invalid_metadata
+                    self.last = _passing(code, f"{topic}/{partition}")
+                    stale |= self.last.invalid_metadata
         if stale:
             await self.client.force_metadata_update()
 
-    async def _coordinated(self, kind: int, key: str, request: Any, codes: Callable[[Any], Iterable[int]]) -> Any:
+    async def _coordinated(
+        self, kind: int, key: str, request: Any, codes: Callable[[Any], Iterable[tuple[str, int]]]
+    ) -> Any:
         """The answer of the coordinator of `key`, once it has no code of an error."""
         wait = FIRST_WAIT
         while True:
@@ -200,12 +212,12 @@ class TransactionalProducer:
                 self._coordinators.pop(kind, None)
                 await self._again(error)
             else:
-                wrong = {code for code in codes(answer) if code}
+                wrong = [(where or key, code) for where, code in codes(answer) if code]
                 if not wrong:
                     return answer
-                for code in wrong:
-                    _passing(code)
-                if not wrong <= PASSING:
+                for where, code in wrong:
+                    self.last = _passing(code, where)
+                if not PASSING.issuperset(code for _, code in wrong):
                     self._coordinators.pop(kind, None)  # it is another node now
             wait = await _waited(wait)
 
@@ -226,6 +238,7 @@ class TransactionalProducer:
         """Before a request is made again that did not reach its node. Raises what will not pass."""
         if not error.retriable:
             raise error
+        self.last = error
         await self.client.force_metadata_update()
 
 
@@ -235,11 +248,11 @@ async def _waited(seconds: float) -> float:
     return min(1.5 * seconds, LONGEST_WAIT)
 
 
-def _passing(code: int) -> type[KafkaError]:
+def _passing(code: int, where: str) -> KafkaError:
     """The error of that code, where it may pass; raised where not."""
     if code in FENCED:
         raise ProducerFenced
-    error: type[KafkaError] = for_code(code)
+    error: KafkaError = for_code(code)(f"{where}: code {code}")
     if not error.retriable and code not in PASSING:
         raise error
     return error
@@ -252,13 +265,13 @@ def _by_topic(rows: Iterable[tuple[TopicPartition, Any]]) -> list[tuple[str, lis
     return list(found.items())
 
 
-def _one_code(answer: Any) -> Iterable[int]:
-    return (answer.error_code,)
+def _one_code(answer: Any) -> Iterable[tuple[str, int]]:
+    return (("", answer.error_code),)
 
 
-def _codes(answer: Any) -> Iterable[int]:
+def _codes(answer: Any) -> Iterable[tuple[str, int]]:
     """Of every partition of an answer."""
-    return (code for _, partitions in answer.errors for _, code in partitions)
+    return ((f"{topic}/{partition}", code) for topic, rows in answer.errors for partition, code in rows if code)
 
 
 async def _together(*steps: Coroutine[Any, Any, None]) -> None:

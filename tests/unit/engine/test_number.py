@@ -46,6 +46,8 @@ class Broker:
     commits: int = 0
     epoch: int = -1
     rebuilds: int = 0
+    misused: int = 0
+    """Transactions of a producer whose last one had not ended."""
     producers: list[Producer] = field(default_factory=list)
     hold: asyncio.Event | None = None
     held: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,11 +86,12 @@ class Producer:
         self.usable = True
 
     async def commit(self, outputs: Sequence[Output], offsets: Mapping[TopicPartition, int]) -> None:
+        self._broker.misused += not self.usable
         assert self.usable
+        self.usable = False
         if self._broker.hold is not None and any(output.topic != "state.hub" for output in outputs):
             self._broker.held.set()
             await self._broker.hold.wait()
-        self.usable = False
         self._broker.commit(list(outputs), offsets[TP])
         self.usable = True
 
@@ -539,6 +542,7 @@ def test_a_number_that_is_cut_off_in_a_transaction_keeps_nothing() -> None:
         await broker.held.wait()
         with mock.patch.object(engine, "END_SECONDS", 0.0):
             assert await it.number.end() is None
+        assert not broker.misused, "what the broken transaction had sent would be committed with the next one"
 
     with without_kafka(broker):
         asyncio.run(run())

@@ -13,10 +13,20 @@ from unittest.mock import patch
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError, ProducerFenced, RequestTimedOutError, TopicAuthorizationFailedError
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaConnectionError,
+    ProducerFenced,
+    RequestTimedOutError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.engine import transaction
+from hub.engine.transaction import Transactions
+from hub.event import Output
 from hub.kafka import transactional
 from hub.kafka.connection import Connection
 from hub.kafka.transactional import TransactionalProducer
@@ -25,7 +35,7 @@ IN, ONE, TWO, ELSEWHERE = (TopicPartition(f"t{n}", n) for n in range(4))
 NAMING, PRODUCE = "AddPartitionsToTxnRequest", "ProduceRequest"
 GROUP, OFFSETS, END = "AddOffsetsToTxnRequest", "TxnOffsetCommitRequest", "EndTxnRequest"
 ALL = (NAMING, PRODUCE, GROUP, OFFSETS, END)
-FENCED, MOVED, CONCURRENT, FEW_REPLICAS, LOADING, NOT_LEADER, FORBIDDEN = 47, 16, 51, 19, 14, 6, 29
+FENCED, MOVED, CONCURRENT, FEW_REPLICAS, LOADING, NOT_LEADER, FORBIDDEN, UNKNOWN_TOPIC = 47, 16, 51, 19, 14, 6, 29, 3
 LOST = -1
 """The broker does as it is asked, and its answer is lost."""
 
@@ -50,6 +60,7 @@ class Broker:
         self.cluster = SimpleNamespace(leader_for_partition=lambda tp: 2 if tp == ELSEWHERE else 1)
         self.before: dict[str, Any] = {}
 
+    def _on_connection_closed(self, connection: Any, reason: Any) -> None: ...
     async def bootstrap(self) -> None: ...
     async def force_metadata_update(self) -> bool:
         return True
@@ -176,9 +187,27 @@ def test_offsets_alone_and_partitions_without_a_record_are_committed() -> None:
 )
 def test_what_does_not_pass_is_raised_and_nothing_is_committed(kind: str, code: int, error: type[Exception]) -> None:
     broker = Broker(lambda asked: code if asked == kind else 0)
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         run(broker, {ONE: [Written("a")]})
     assert broker.committed == 0
+    if error is not ProducerFenced:
+        where = {NAMING: "t1/1", PRODUCE: "t1/1", OFFSETS: "t0/0"}.get(kind, "hub.gate.1")
+        assert f"{where}: code {code}" in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_never_passes_is_told_as_what_the_broker_said(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "COMMIT_SECONDS", 0.1)
+    broker = Broker(lambda asked: UNKNOWN_TOPIC if asked == kind else 0)
+
+    async def scenario() -> None:
+        transactions = Transactions(Connection(("127.0.0.1:1",)), "hub.gate.1", "group", ["t1"], 4)
+        await transactions.start()
+        with pytest.raises(UnknownTopicOrPartitionError, match="code 3"):
+            await transactions.commit([Output("t1", 1, b"k", b"v")], {IN: 1})
+
+    with with_broker(broker):
+        asyncio.run(scenario())
 
 
 def test_a_coordinator_that_moved_is_looked_up_and_one_that_is_loading_is_not() -> None:
@@ -209,6 +238,10 @@ def test_a_lane_that_is_ended_ends_its_transaction_at_once() -> None:
             await task
         await asyncio.sleep(0.01)
         assert asyncio.all_tasks() == {asyncio.current_task()}
+        said = len(broker.asked)
+        with pytest.raises(IllegalOperation):  # what the broken one had sent would be committed with it
+            await producer.transact({}, (), "group", {IN: 1})
+        assert len(broker.asked) == said
 
     broker = Broker()
     with with_broker(broker):
