@@ -90,7 +90,7 @@ class Broker:
         elif kind == PRODUCE:
             for topic, rows in request._topics:
                 for number, data in rows:
-                    batch = json.loads(data)
+                    batch = json.loads(data) if data.startswith(b"[") else data
                     log = self.logs[TopicPartition(topic, number)]
                     assert TopicPartition(topic, number) in self.named
                     if batch not in log:  # known by its sequence number
