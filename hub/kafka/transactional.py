@@ -89,8 +89,7 @@ class TransactionalProducer:
     async def start(self, topics: Iterable[str]) -> None:
         """Fences a predecessor with the same id, and ends the transaction that it left open."""
         await self.client.bootstrap()
-        request = InitProducerIdRequest(self.transactional_id, TRANSACTION_MS)
-        answer = await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, request, _one_code)
+        answer = await self._coordinated(InitProducerIdRequest(self.transactional_id, TRANSACTION_MS), _error)
         self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
         # all at once: looked up one by one, at the first record for each, they would hold up the first transactions
         await self.client.set_topics(list(topics))
@@ -132,25 +131,24 @@ class TransactionalProducer:
             await self.end()
         self._spent = False
 
+    @property
+    def _me(self) -> tuple[str, int, int]:
+        return self.transactional_id, self.producer_id, self.producer_epoch
+
     async def name_partitions(self, partitions: Collection[TopicPartition]) -> None:
-        request = AddPartitionsToTxnRequest(
-            self.transactional_id, self.producer_id, self.producer_epoch, _by_topic((tp, tp[1]) for tp in partitions)
-        )
-        await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, request, _codes)
+        rows = _by_topic((tp, tp[1]) for tp in partitions)
+        await self._coordinated(AddPartitionsToTxnRequest(*self._me, rows), _errors)
 
     async def give_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         if not offsets:
             return
-        me = self.transactional_id, self.producer_id, self.producer_epoch
-        naming = AddOffsetsToTxnRequest(*me, group)
-        await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, naming, _one_code)
+        await self._coordinated(AddOffsetsToTxnRequest(*self._me, group), _error)
         rows = _by_topic((tp, (tp[1], offset, "")) for tp, offset in offsets.items())
-        request = TxnOffsetCommitRequest(self.transactional_id, group, *me[1:], rows)
-        await self._coordinated(CoordinationType.GROUP, group, request, _codes)
+        transactional_id, *producer = self._me
+        await self._coordinated(TxnOffsetCommitRequest(transactional_id, group, *producer, rows), _errors, group)
 
     async def end(self) -> None:
-        request = EndTxnRequest(self.transactional_id, self.producer_id, self.producer_epoch, transaction_result=True)
-        await self._coordinated(CoordinationType.TRANSACTION, self.transactional_id, request, _one_code)
+        await self._coordinated(EndTxnRequest(*self._me, transaction_result=True), _error)
 
     async def send(self, batches: Mapping[TopicPartition, Sequence[Batch]]) -> None:
         """A request has one batch of a partition; the next ones follow its answer."""
@@ -201,9 +199,10 @@ class TransactionalProducer:
             await self.client.force_metadata_update()
 
     async def _coordinated(
-        self, kind: int, key: str, request: Any, codes: Callable[[Any], Iterable[tuple[str, int]]]
+        self, request: Any, errors: Callable[[Any], Iterable[tuple[str, int]]], group: str | None = None
     ) -> Any:
-        """The answer of the coordinator of `key`, once it has no code of an error."""
+        """The answer of the transaction's coordinator, or of the group's, once it has no errors."""
+        kind, key = (CoordinationType.GROUP, group) if group else (CoordinationType.TRANSACTION, self.transactional_id)
         wait = FIRST_WAIT
         while True:
             try:
@@ -212,11 +211,11 @@ class TransactionalProducer:
                 self._coordinators.pop(kind, None)
                 await self._again(error)
             else:
-                wrong = [(where or key, code) for where, code in codes(answer) if code]
+                wrong = list(errors(answer))
                 if not wrong:
                     return answer
                 for where, code in wrong:
-                    self.last = _passing(code, where)
+                    self.last = _passing(code, where or key)
                 if not PASSING.issuperset(code for _, code in wrong):
                     self._coordinators.pop(kind, None)  # it is another node now
             wait = await _waited(wait)
@@ -235,7 +234,7 @@ class TransactionalProducer:
             raise KafkaConnectionError("the connection was given up") from None
 
     async def _again(self, error: KafkaError) -> None:
-        """Before a request is made again that did not reach its node. Raises what will not pass."""
+        """Before a request is made again that had no answer. Raises what will not pass."""
         if not error.retriable:
             raise error
         self.last = error
@@ -265,12 +264,13 @@ def _by_topic(rows: Iterable[tuple[TopicPartition, Any]]) -> list[tuple[str, lis
     return list(found.items())
 
 
-def _one_code(answer: Any) -> Iterable[tuple[str, int]]:
-    return (("", answer.error_code),)
+def _error(answer: Any) -> Iterable[tuple[str, int]]:
+    """(Where, code) of an answer that has one code; of none where it is well."""
+    return [("", answer.error_code)] if answer.error_code else []
 
 
-def _codes(answer: Any) -> Iterable[tuple[str, int]]:
-    """Of every partition of an answer."""
+def _errors(answer: Any) -> Iterable[tuple[str, int]]:
+    """The same of every partition of an answer."""
     return ((f"{topic}/{partition}", code) for topic, rows in answer.errors for partition, code in rows if code)
 
 
