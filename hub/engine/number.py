@@ -16,11 +16,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import (
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-    ProducerFenced,
-)
+from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 
 from hub.engine.company import Company
 from hub.engine.rebuild import last_link, rebuild
@@ -196,10 +192,17 @@ class Number:
             consumer.seek(tp, self._committed[tp])
 
     async def _carry(self) -> None:
-        busy, runtime, ahead = time.monotonic(), self._runtime, self._runtime.ahead
+        runtime = self._runtime
         await self._try_suspects()
-        fair, paused = (ahead, runtime.notes.paused) if self._spec.fair else (None, nobody)
+        fair, paused = (runtime.ahead, runtime.notes.paused) if self._spec.fair else (None, nobody)
         take = Taking(self._consumer, self._committed, runtime.batch_records, fair, paused)
+        try:
+            await self._batches(take)
+        finally:
+            take.leave()
+
+    async def _batches(self, take: Taking) -> None:
+        busy, ahead = time.monotonic(), self._runtime.ahead
         while not self._stopping.is_set():
             records = await self._taken(take)
             if self._stopping.is_set():
@@ -211,6 +214,8 @@ class Number:
                     if take.at_hand():
                         records += await self._taken(take, len(records))
                     await self._work(records)
+                if not self._spec.fair:
+                    ahead.tell(self.number, take.waiting())
                 busy = time.monotonic()
             elif self._in_doubt() or time.monotonic() - busy > IDLE_SECONDS:
                 await self._catch_up()
@@ -231,8 +236,6 @@ class Number:
             return []
         except OffsetOutOfRangeError as error:
             raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
-        except NoOffsetForPartitionError:
-            return []  # said once for a partition whose position had not been set before it was paused
         finally:
             self._taking = False
 

@@ -1,11 +1,14 @@
 """Taking: which records make the next batch of a number, so that no agency waits behind another's backfill.
 
-    share    while others are live, a batch has of one partition no more than what is `AHEAD_SECONDS` of work for the
-             ledger when all numbers take as much
-    ahead    what the gate lets through the ledger has to carry, in the order of arrival: while more work than that
-             waits there, the gate takes nothing from agencies that are themselves behind; live ones pass at once
+While an agency is live, those that are far behind are carried in shares beside it:
 
-So a live event waits for a batch at the gate and for `AHEAD_SECONDS` of work, however long the backfill is.
+    share    a turn is one share, of one partition
+    turn     one number of the gate after the other has one: the transactions of all others are those of live events
+             alone, and as short
+    ahead    what the gate lets through the ledger has to carry, in the order of arrival: while more work than
+             `AHEAD_SECONDS` waits there, nobody has a turn
+
+So a live event waits for one share at the gate and for `AHEAD_SECONDS` of work, however long the backfill is.
 Memory stays bounded: a partition with records at hand is not fetched from again (aiokafka), so that a lane holds at
 most `FETCH_BYTES` of each of its partitions, and one record more where that is larger.
 """
@@ -18,18 +21,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError
 
-SMALLEST_SHARE = 10
-"""Records: however dear an event is, a backfill goes on."""
+SHARE = 25
+"""Records of an agency that is behind in a turn."""
 
-AHEAD_SECONDS = 0.008
+AHEAD_SECONDS = 0.002
 """Work that may wait at the ledger before agencies that are behind are held back at the gate."""
 
-LIVE_SECONDS = 2.0
+PATIENCE_SECONDS = 0.1
+"""Since the last turn began: then the next one begins whatever waits and whoever hangs, so that no load of live
+events, and no broker that is away, stops a backfill."""
+
+LIVE_SECONDS = 5.0
 """Nobody is held back where no other agency has sent anything for so long: a backfill alone runs at full speed."""
 
 BEHIND = 500
-"""An agency with more records than that waiting in a partition is behind."""
+"""A partition with more records than that waiting is behind, and so is its agency."""
 
 FETCH_BYTES = 1 << 20
 """Of one partition in one answer of the broker."""
@@ -39,11 +47,18 @@ HELD_WAIT_MS = 5
 
 
 class Ahead:
-    """How much work waits at the ledger, as far as the numbers of this process know."""
+    """What the numbers of this process know together: how much work waits at the ledger, whether an agency is live,
+    and whose turn it is to carry of one that is behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._waiting: dict[int, int] = {}
         self._cost = 1e-4
+        self._line: dict[object, None] = {}
+        self._turn: object = None
+        self._began = -PATIENCE_SECONDS
+        self._live: dict[str, float] = {}
+        self._late: dict[str, float] = {}
 
     def tell(self, number: int, waiting: int) -> None:
         self._waiting[number] = waiting
@@ -57,14 +72,42 @@ class Ahead:
         self._cost += 0.1 * (seconds / records - self._cost)
 
     @property
-    def share(self) -> int:
-        """Records of one partition in a batch of a gate."""
-        return max(SMALLEST_SHARE, int(AHEAD_SECONDS / self._cost / max(1, len(self._waiting))))
-
-    @property
     def full(self) -> bool:
         """Whether those that are behind have to wait."""
         return sum(self._waiting.values()) * self._cost > AHEAD_SECONDS
+
+    def heard(self, topic: str, *, behind: bool) -> None:
+        """Records of an agency were taken of which few were left waiting; or it is behind."""
+        (self._late if behind else self._live)[topic] = self._clock()
+
+    @property
+    def live(self) -> bool:
+        """Whether an agency has sent something lately that is nowhere behind."""
+        since = self._clock() - LIVE_SECONDS
+        return any(at > since and self._late.get(topic, since) <= since for topic, at in self._live.items())
+
+    def turn(self, who: object) -> bool:
+        """Whether it is the turn of `who`, who else stands in line, in the order of asking."""
+        if self._turn is who:
+            return True
+        self._line.setdefault(who)
+        now = self._clock()
+        free = self._turn is None and next(iter(self._line)) is who and not self.full
+        if not free and now - self._began < PATIENCE_SECONDS:
+            return False
+        del self._line[who]
+        self._turn, self._began = who, now
+        return True
+
+    def done(self, who: object) -> None:
+        """What was taken in the turn, if there was one, is committed."""
+        if self._turn is who:
+            self._turn = None
+
+    def leave(self, who: object) -> None:
+        """Out of the line, too."""
+        self.done(who)
+        self._line.pop(who, None)
 
 
 def nobody(topic: str) -> bool:
@@ -87,57 +130,58 @@ class Taking:
     ) -> None:
         self._consumer, self._next, self._most = consumer, dict(starts), most
         self._ahead, self._paused, self._turn = ahead, paused, 0
-        self._live: dict[TopicPartition, float] = {}
-        """When records of a partition were last taken of which few were left waiting."""
 
     async def __call__(self, already: int = 0) -> list[Any]:
         """The records of the next batch, in order within each partition; none after a short wait without any.
 
-        With `already`: what is at hand to go with so many that were taken before.
+        With `already`: what is at hand to go with so many that were taken before, from those that are not behind.
         """
-        ahead, behind = self._ahead, self._behind()
-        held = ahead is not None and bool(behind) and ahead.full
-        open_ = [tp for tp in self._next if not (self._paused(tp.topic) or (held and tp in behind))]
-        most = self._most - already
-        if already and (not open_ or most <= 0):
-            return []
-        if not open_:
-            await asyncio.sleep(HELD_WAIT_MS / 1000)  # the ledger is at work, or ops has to say something
-            return []
-        wait = 0 if already else HELD_WAIT_MS if held else WAIT_MS
-        share = min(ahead.share, most) if ahead is not None and behind else most
-        taken = await self._take(open_, wait, share)
-        if taken and ahead is not None:
-            await self._others([tp for tp in self._ready(open_) if tp not in taken], taken, share, most)
+        ahead, behind, most = self._ahead, self._behind(), self._most - already
+        if ahead is not None and not already:
+            (ahead.done if behind else ahead.leave)(self)
+        turn = ahead is not None and bool(behind) and not already and ahead.turn(self)
+        live = [tp for tp in self._next if tp not in behind and not self._paused(tp.topic)]
+        taken: dict[TopicPartition, list[Any]] = {}
+        if live and most > 0:
+            wait = 0 if already or turn else HELD_WAIT_MS if behind else WAIT_MS
+            taken = await self._take(live, wait, max(1, most - SHARE) if turn else most)
+        if turn and (room := most - sum(map(len, taken.values()))) > 0:
+            taken |= await self._share(behind, 0 if taken else HELD_WAIT_MS, min(SHARE, room))
+        elif not (live or already):
+            await asyncio.sleep(HELD_WAIT_MS / 1000)  # others are at work, or ops has to say something
         return [record for records in taken.values() for record in records]
 
-    async def _others(
-        self, ready: Sequence[TopicPartition], taken: dict[TopicPartition, list[Any]], share: int, most: int
-    ) -> None:
-        """Add a share of each other partition with records at hand; another one is first in each turn."""
+    async def _share(self, behind: Sequence[TopicPartition], wait: int, most: int) -> dict[TopicPartition, list[Any]]:
+        """Of those with records at hand another one in each turn."""
         self._turn += 1
-        room = most - sum(map(len, taken.values()))
-        for i in range(len(ready)):
-            if room <= 0:
-                return
-            found = await self._take([ready[(i + self._turn) % len(ready)]], 0, min(share, room))
-            room -= sum(map(len, found.values()))
-            taken |= found
+        ready = self._ready(behind)
+        return await self._take([ready[self._turn % len(ready)]] if ready else behind, wait, most)
 
     async def _take(self, tps: Sequence[TopicPartition], wait: int, most: int) -> dict[TopicPartition, list[Any]]:
-        taken: dict[TopicPartition, list[Any]] = await self._consumer.getmany(*tps, timeout_ms=wait, max_records=most)
+        taken: dict[TopicPartition, list[Any]]
+        try:
+            taken = await self._consumer.getmany(*tps, timeout_ms=wait, max_records=most)
+        except NoOffsetForPartitionError:
+            return {}  # said once of one that was paused before it had a position; what was taken before stays taken
         for tp, records in taken.items():
             self._next[tp] = records[-1].offset + 1
-            if not self.behind(tp):
-                self._live[tp] = time.monotonic()
+            if self._ahead is not None and not self.behind(tp):
+                self._ahead.heard(tp.topic, behind=False)
         return taken
 
-    def _behind(self) -> set[TopicPartition]:
-        """Partitions with many waiting while another one is live; none where nobody would be kept waiting by them."""
-        since = time.monotonic() - LIVE_SECONDS
-        live = [tp for tp, at in self._live.items() if at > since] if self._ahead else []
-        behind = {tp for tp in self._next if self.behind(tp)} if live else set()
-        return behind if any(tp not in behind for tp in live) else set()
+    def _behind(self) -> list[TopicPartition]:
+        """Partitions with many waiting while an agency is live; none where nobody would be kept waiting by them."""
+        if self._ahead is None:
+            return []
+        behind = [tp for tp in self._next if self.behind(tp) and not self._paused(tp.topic)]
+        for tp in behind:
+            self._ahead.heard(tp.topic, behind=True)
+        return behind if behind and self._ahead.live else []
+
+    def leave(self) -> None:
+        """Nothing is taken any more: nobody waits for this one's turn."""
+        if self._ahead is not None:
+            self._ahead.leave(self)
 
     def crowded(self) -> bool:
         """Whether an agency is far behind while another one is live."""

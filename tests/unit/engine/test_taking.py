@@ -7,10 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.engine.taking import AHEAD_SECONDS, BEHIND, Ahead, Taking
+from hub.engine.taking import AHEAD_SECONDS, BEHIND, LIVE_SECONDS, PATIENCE_SECONDS, SHARE, Ahead, Taking
 
 
 class Consumer:
@@ -19,7 +20,7 @@ class Consumer:
     def __init__(self, **waiting: int) -> None:
         self.left = {TopicPartition(f"in.{name}", 0): list(range(count)) for name, count in waiting.items()}
         self.counts = {tp: len(offsets) for tp, offsets in self.left.items()}
-        self.most_taken = 0
+        self.unset = set[TopicPartition]()
 
     def more(self, name: str, count: int) -> None:
         tp = TopicPartition(f"in.{name}", 0)
@@ -35,6 +36,9 @@ class Consumer:
 
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         taken: dict[TopicPartition, list[Any]] = {}
+        for tp in set(tps) & self.unset:
+            self.unset.remove(tp)
+            raise NoOffsetForPartitionError(tp)
         for tp, offsets in self.left.items():
             if tp in tps and offsets and max_records > 0:
                 taken[tp] = [SimpleNamespace(topic=tp.topic, offset=offset) for offset in offsets[:max_records]]
@@ -56,29 +60,103 @@ def test_a_live_record_is_in_the_next_batch() -> None:
     take = taking(consumer, ahead=ahead)
     assert topics(asyncio.run(take()))["in.live"] == 1
     consumer.more("live", 1)
-    batch = topics(asyncio.run(take()))
-    assert batch["in.live"] == 1 and 0 < batch["in.backfill"] <= ahead.share
+    assert topics(asyncio.run(take())) == {"in.live": 1, "in.backfill": SHARE}
+
+
+def test_what_is_taken_stays_taken_when_another_partition_has_no_position_yet() -> None:
+    consumer = Consumer(live=1, backfill=76_000)
+    take = taking(consumer, ahead=Ahead())
+    asyncio.run(take())
+    consumer.more("live", 1)
+    consumer.unset = {TopicPartition("in.backfill", 0)}
+    assert topics(asyncio.run(take())) == {"in.live": 1}
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
 
 
 def test_a_backfill_alone_has_whole_batches() -> None:
     assert topics(asyncio.run(taking(Consumer(backfill=76_000, live=0), ahead=Ahead())())) == {"in.backfill": 1000}
 
 
-def test_while_the_ledger_is_behind_only_live_agencies_pass() -> None:
-    ahead = Ahead()
-    consumer = Consumer(live=3, backfill=76_000)
-    take = taking(consumer, ahead=ahead)
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def full(ahead: Ahead) -> None:
     for _ in range(100):
         ahead.cost(0.001, 1)
-    much, little = int(AHEAD_SECONDS / 0.001) + 2, int(AHEAD_SECONDS / 0.001) - 2
-    ahead.tell(0, much)
-    assert topics(asyncio.run(take()))["in.live"] == 3
+    ahead.tell(0, int(AHEAD_SECONDS / 0.001) + 2)
+
+
+def test_while_the_ledger_is_behind_only_live_agencies_pass() -> None:
+    clock, consumer = Clock(), Consumer(live=3, backfill=76_000)
+    ahead = Ahead(clock)
+    take = taking(consumer, ahead=ahead)
+    assert topics(asyncio.run(take())) == {"in.live": 3, "in.backfill": 997}, "nobody is known to be live yet"
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
+    full(ahead)
+    consumer.more("live", 2)
+    assert topics(asyncio.run(take())) == {"in.live": 2}
     assert asyncio.run(take()) == [], "the backfill waits"
-    ahead.tell(0, little)
-    assert topics(asyncio.run(take())) == {"in.backfill": ahead.share}
-    ahead.tell(0, much)
+    ahead.tell(0, 0)
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
+    full(ahead)
     ahead.forget(0)
-    assert "in.backfill" in topics(asyncio.run(take())), "a number that went away holds nobody back"
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}, "a number that went away holds nobody back"
+
+
+def test_a_backfill_goes_on_however_busy_the_ledger_is() -> None:
+    clock, consumer = Clock(), Consumer(live=1, backfill=76_000)
+    ahead = Ahead(clock)
+    take = taking(consumer, ahead=ahead)
+    asyncio.run(take())
+    asyncio.run(take())
+    full(ahead)
+    assert asyncio.run(take()) == []
+    clock.now += PATIENCE_SECONDS
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
+
+
+def test_one_number_after_the_other_carries_of_a_backfill() -> None:
+    clock = Clock()
+    ahead = Ahead(clock)
+    consumers = [Consumer(live=1, backfill=76_000) for _ in range(3)]
+    takes = [taking(consumer, ahead=ahead) for consumer in consumers]
+    asyncio.run(takes[0]())
+
+    async def each() -> list[int]:
+        return [len(await take()) for take in takes]
+
+    assert asyncio.run(each()) == [SHARE, 1, 1], "those without a turn carry what is live"
+    assert asyncio.run(each()) == [0, SHARE, 0]
+    assert asyncio.run(each()) == [0, 0, SHARE]
+    clock.now += PATIENCE_SECONDS / 2
+    assert len(asyncio.run(takes[0]())) == 0, "another one has not committed yet"
+    takes[2].leave()
+    assert len(asyncio.run(takes[0]())) == SHARE, "who ends keeps nobody waiting"
+    clock.now += PATIENCE_SECONDS
+    assert len(asyncio.run(takes[1]())) == SHARE, "nor does one that hangs"
+
+
+def test_a_backfill_is_not_held_back_by_its_own_end_in_another_partition() -> None:
+    clock = Clock()
+    ahead = Ahead(clock)
+    short, long = taking(Consumer(backfill=10), ahead=ahead), taking(Consumer(backfill=76_000), ahead=ahead)
+    assert len(asyncio.run(long())) == 1000
+    assert len(asyncio.run(short())) == 10
+    assert len(asyncio.run(long())) == 1000
+
+
+def test_who_has_been_silent_for_long_holds_nobody_back() -> None:
+    clock, consumer = Clock(), Consumer(live=1, backfill=76_000)
+    take = taking(consumer, ahead=Ahead(clock))
+    asyncio.run(take())
+    assert len(asyncio.run(take())) == SHARE
+    clock.now += LIVE_SECONDS
+    assert len(asyncio.run(take())) == 1000
 
 
 def test_nothing_is_taken_from_a_paused_agency() -> None:
