@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import json
 import os
@@ -166,10 +167,13 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> dict[str, Receiver]:
     return receivers
 
 
-def eventually(true: Callable[[], bool], seconds: float = WAIT) -> None:
+def eventually(true: Callable[[], bool], seconds: float = WAIT, tell: Callable[[], object] = str) -> None:
+    """Where it does not become true: what there is to `tell`, and where every thread stands."""
     until = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < until, "did not become true in time"
+        if time.monotonic() > until:
+            faulthandler.dump_traceback()
+            raise AssertionError(f"did not become true in time: {tell()}")
         time.sleep(0.02)
 
 
@@ -275,8 +279,12 @@ def test_a_second_process_takes_partitions_over_and_nothing_is_lost(
                 time.sleep(0.3)
         for agency in hub.agencies:
             hub.publish(agency, range(3000, 3500))
-        eventually(lambda: all(set(memory[a].ids()) == set(ids(range(3500))) for a in hub.agencies))
-        eventually(lambda: all(hub.committed(agency) == 3500 for agency in hub.agencies))
+
+        def state() -> object:
+            return {a: (len(memory[a].ids()), len(set(memory[a].ids())), hub.committed(a)) for a in hub.agencies}
+
+        eventually(lambda: all(set(memory[a].ids()) == set(ids(range(3500))) for a in hub.agencies), tell=state)
+        eventually(lambda: all(hub.committed(agency) == 3500 for agency in hub.agencies), tell=state)
     assert all(steps_back(memory[agency]) <= BATCH for agency in hub.agencies), "more than the batch not yet committed"
     if "apache" in request.node.callspec.params.values():
         assert all(len(memory[agency].ids()) == 3500 for agency in hub.agencies), "what is handed back is committed"
