@@ -130,15 +130,18 @@ class Taking:
     ) -> None:
         self._consumer, self._next, self._most = consumer, dict(starts), most
         self._ahead, self._paused, self._turn = ahead, paused, 0
+        self._held: list[TopicPartition] = []
 
     async def __call__(self, already: int = 0) -> list[Any]:
         """The records of the next batch, in order within each partition; none after a short wait without any.
 
         With `already`: what is at hand to go with so many that were taken before, from those that are not behind.
         """
-        ahead, behind, most = self._ahead, self._behind(), self._most - already
+        ahead, most = self._ahead, self._most - already
         if ahead is not None and not already:
-            (ahead.done if behind else ahead.leave)(self)
+            self._held = self._behind(ahead)
+            (ahead.done if self._held else ahead.leave)(self)
+        behind = self._held
         turn = ahead is not None and bool(behind) and not already and ahead.turn(self)
         live = [tp for tp in self._next if tp not in behind and not self._paused(tp.topic)]
         taken: dict[TopicPartition, list[Any]] = {}
@@ -169,14 +172,12 @@ class Taking:
                 self._ahead.heard(tp.topic, behind=False)
         return taken
 
-    def _behind(self) -> list[TopicPartition]:
+    def _behind(self, ahead: Ahead) -> list[TopicPartition]:
         """Partitions with many waiting while an agency is live; none where nobody would be kept waiting by them."""
-        if self._ahead is None:
-            return []
         behind = [tp for tp in self._next if self.behind(tp) and not self._paused(tp.topic)]
         for tp in behind:
-            self._ahead.heard(tp.topic, behind=True)
-        return behind if behind and self._ahead.live else []
+            ahead.heard(tp.topic, behind=True)
+        return behind if behind and ahead.live else []
 
     def leave(self) -> None:
         """Nothing is taken any more: nobody waits for this one's turn."""
@@ -184,8 +185,8 @@ class Taking:
             self._ahead.leave(self)
 
     def crowded(self) -> bool:
-        """Whether an agency is far behind while another one is live."""
-        return bool(self._behind())
+        """Whether an agency was far behind while another one was live, when the last batch was begun."""
+        return bool(self._held)
 
     def at_hand(self) -> bool:
         """Whether records are here already."""
