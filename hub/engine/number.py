@@ -195,7 +195,7 @@ class Number:
         runtime = self._runtime
         await self._try_suspects()
         fair, paused = (runtime.ahead, runtime.notes.paused) if self._spec.fair else (None, nobody)
-        take = Taking(self._consumer, self._committed, runtime.batch_records, fair, paused)
+        take = Taking(self._consumer, self.tps, runtime.batch_records, fair, paused)
         try:
             await self._batches(take)
         finally:
@@ -262,7 +262,7 @@ class Number:
 
     async def _alone(self, tp: TopicPartition, most: int) -> list[Any]:
         """The next records of one partition; none where none came for a while."""
-        take = Taking(self._consumer, {tp: self._committed[tp]}, most)
+        take = Taking(self._consumer, [tp], most)
         until = time.monotonic() + ALONE_SECONDS
         while not (records := await self._taken(take)) and time.monotonic() < until and not self._stopping.is_set():
             pass

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -115,7 +115,7 @@ def nobody(topic: str) -> bool:
 
 
 class Taking:
-    """Takes from one consumer the records of one number; `starts` are the offsets to read from.
+    """Takes from one consumer the records of one number, whose partitions are `tps`, each from its position on.
 
     With `ahead` it is fair among its partitions; `paused` says whether nothing is taken from a topic at all.
     """
@@ -123,12 +123,12 @@ class Taking:
     def __init__(
         self,
         consumer: Any,
-        starts: Mapping[TopicPartition, int],
+        tps: Collection[TopicPartition],
         most: int,
         ahead: Ahead | None = None,
         paused: Callable[[str], bool] = nobody,
     ) -> None:
-        self._consumer, self._next, self._most = consumer, dict(starts), most
+        self._consumer, self._tps, self._most = consumer, tuple(tps), most
         self._ahead, self._paused, self._turn = ahead, paused, 0
         self._held: list[TopicPartition] = []
 
@@ -143,7 +143,7 @@ class Taking:
             (ahead.done if self._held else ahead.leave)(self)
         behind = self._held
         turn = ahead is not None and bool(behind) and not already and ahead.turn(self)
-        live = [tp for tp in self._next if tp not in behind and not self._paused(tp.topic)]
+        live = [tp for tp in self._tps if tp not in behind and not self._paused(tp.topic)]
         taken: dict[TopicPartition, list[Any]] = {}
         if live and most > 0:
             wait = 0 if already or turn else HELD_WAIT_MS if behind else WAIT_MS
@@ -166,15 +166,14 @@ class Taking:
             taken = await self._consumer.getmany(*tps, timeout_ms=wait, max_records=most)
         except NoOffsetForPartitionError:
             return {}  # said once of one that was paused before it had a position; what was taken before stays taken
-        for tp, records in taken.items():
-            self._next[tp] = records[-1].offset + 1
+        for tp in taken:
             if self._ahead is not None and not self.behind(tp):
                 self._ahead.heard(tp.topic, behind=False)
         return taken
 
     def _behind(self, ahead: Ahead) -> list[TopicPartition]:
         """Partitions with many waiting while an agency is live; none where nobody would be kept waiting by them."""
-        behind = [tp for tp in self._next if self.behind(tp) and not self._paused(tp.topic)]
+        behind = [tp for tp in self._tps if self.behind(tp) and not self._paused(tp.topic)]
         for tp in behind:
             ahead.heard(tp.topic, behind=True)
         return behind if behind and ahead.live else []
@@ -190,21 +189,24 @@ class Taking:
 
     def at_hand(self) -> bool:
         """Whether records are here already."""
-        return bool(self._ready(self._next))
+        return bool(self._ready(self._tps))
 
     def _ready(self, open_: Collection[TopicPartition]) -> list[TopicPartition]:
         """Partitions with records at hand; aiokafka has no other way to ask."""
         fetched = self._consumer._fetcher._records
-        return [tp for tp in fetched if tp in self._next and tp in open_]
+        return [tp for tp in fetched if tp in self._tps and tp in open_]
 
     def behind(self, tp: TopicPartition) -> bool:
         """Whether many records of a partition wait."""
         return self._lag(tp) > BEHIND
 
     def waiting(self) -> int:
-        """Records of all partitions that are there and not taken; markers of transactions count as well."""
-        return sum(map(self._lag, self._next))
+        """Records of all partitions that are there and not taken."""
+        return sum(map(self._lag, self._tps))
 
     def _lag(self, tp: TopicPartition) -> int:
-        behind: int = (self._consumer.last_stable_offset(tp) or 0) - self._next[tp]
-        return max(0, behind)
+        """By the consumer's position, which is behind markers and aborted records too; aiokafka says it to no one who
+        does not wait."""
+        state = self._consumer._subscription.subscription.assignment.state_value(tp)
+        left: int = (state.lso or 0) - state.position
+        return max(0, left)

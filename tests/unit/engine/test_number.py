@@ -105,7 +105,11 @@ class Consumer:
     def __init__(self, broker: Broker) -> None:
         self._broker, self.position, self.paused = broker, -1, True
         self._fetcher, self._coordinator = SimpleNamespace(_records={}), self
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=self))
         self.reassigning = False
+
+    def state_value(self, _: TopicPartition) -> Any:
+        return SimpleNamespace(lso=len(self._broker.inputs), position=self.position)
 
     def assignment(self) -> set[TopicPartition]:
         return {TP}

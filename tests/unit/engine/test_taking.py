@@ -21,6 +21,8 @@ class Consumer:
         self.left = {TopicPartition(f"in.{name}", 0): list(range(count)) for name, count in waiting.items()}
         self.counts = {tp: len(offsets) for tp, offsets in self.left.items()}
         self.unset = set[TopicPartition]()
+        self.markers = 0
+        """Of transactions, behind the records of each partition."""
 
     def more(self, name: str, count: int) -> None:
         tp = TopicPartition(f"in.{name}", 0)
@@ -31,8 +33,13 @@ class Consumer:
     def _fetcher(self) -> Any:
         return SimpleNamespace(_records={tp: ... for tp, offsets in self.left.items() if offsets})
 
-    def last_stable_offset(self, tp: TopicPartition) -> int:
-        return self.counts[tp]
+    @property
+    def _subscription(self) -> Any:
+        return SimpleNamespace(subscription=SimpleNamespace(assignment=self))
+
+    def state_value(self, tp: TopicPartition) -> Any:
+        lso = self.counts[tp] + self.markers
+        return SimpleNamespace(lso=lso, position=self.left[tp][0] if self.left[tp] else lso)
 
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         taken: dict[TopicPartition, list[Any]] = {}
@@ -48,7 +55,7 @@ class Consumer:
 
 
 def taking(consumer: Consumer, most: int = 1000, **given: Any) -> Taking:
-    return Taking(consumer, dict.fromkeys(consumer.left, 0), most, **given)
+    return Taking(consumer, consumer.left, most, **given)
 
 
 def topics(records: list[Any]) -> dict[str, int]:
@@ -157,6 +164,15 @@ def test_who_has_been_silent_for_long_holds_nobody_back() -> None:
     assert len(asyncio.run(take())) == SHARE
     clock.now += LIVE_SECONDS
     assert len(asyncio.run(take())) == 1000
+
+
+def test_markers_of_transactions_are_no_work() -> None:
+    consumer = Consumer(live=3)
+    consumer.markers = 1
+    take = taking(consumer)
+    assert take.waiting() == 4
+    assert len(asyncio.run(take())) == 3
+    assert take.waiting() == 0
 
 
 def test_nothing_is_taken_from_a_paused_agency() -> None:
