@@ -211,7 +211,7 @@ class Number:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
                 async with self._company.turn(len(records), crowded=take.crowded()):
-                    if take.at_hand():
+                    if take.at_hand() and not self._stopping.is_set():  # the assignment may be waiting for this number
                         records += await self._taken(take, len(records))
                     await self._work(records)
                 if not self._spec.fair:
