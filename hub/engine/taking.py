@@ -24,7 +24,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError
 
 SHARE = 25
-"""Records of an agency that is behind in a turn."""
+"""Records of an agency that is behind in a turn, and as many more as it has sent since its last one: with each turn
+it is less behind, however much it sends."""
 
 AHEAD_SECONDS = 0.002
 """Work that may wait at the ledger before agencies that are behind are held back at the gate."""
@@ -131,6 +132,8 @@ class Taking:
         self._consumer, self._tps, self._most = consumer, tuple(tps), most
         self._ahead, self._paused, self._turn = ahead, paused, 0
         self._held: list[TopicPartition] = []
+        self._ends: dict[TopicPartition, int] = {}
+        """Of those that are behind, as of their last turns."""
 
     async def __call__(self, already: int = 0) -> list[Any]:
         """The records of the next batch, in order within each partition; none after a short wait without any.
@@ -149,16 +152,20 @@ class Taking:
             wait = 0 if already or turn else HELD_WAIT_MS if behind else WAIT_MS
             taken = await self._take(live, wait, max(1, most - SHARE) if turn else most)
         if turn and (room := most - sum(map(len, taken.values()))) > 0:
-            taken |= await self._share(behind, 0 if taken else HELD_WAIT_MS, min(SHARE, room))
+            taken |= await self._share(behind, 0 if taken else HELD_WAIT_MS, room)
         elif not (live or already):
             await asyncio.sleep(HELD_WAIT_MS / 1000)  # others are at work, or ops has to say something
         return [record for records in taken.values() for record in records]
 
-    async def _share(self, behind: Sequence[TopicPartition], wait: int, most: int) -> dict[TopicPartition, list[Any]]:
+    async def _share(self, behind: Sequence[TopicPartition], wait: int, room: int) -> dict[TopicPartition, list[Any]]:
         """Of those with records at hand another one in each turn."""
         self._turn += 1
-        ready = self._ready(behind)
-        return await self._take([ready[self._turn % len(ready)]] if ready else behind, wait, most)
+        ready = self._ready(behind) or behind
+        tp = ready[self._turn % len(ready)]
+        end = self._state(tp).lso
+        new = end - self._ends.get(tp, end)
+        self._ends[tp] = end
+        return await self._take([tp], wait, min(SHARE + new, room))
 
     async def _take(self, tps: Sequence[TopicPartition], wait: int, most: int) -> dict[TopicPartition, list[Any]]:
         taken: dict[TopicPartition, list[Any]]
@@ -176,6 +183,7 @@ class Taking:
         behind = [tp for tp in self._tps if self.behind(tp) and not self._paused(tp.topic)]
         for tp in behind:
             ahead.heard(tp.topic, behind=True)
+        self._ends = {tp: end for tp, end in self._ends.items() if tp in behind}
         return behind if behind and ahead.live else []
 
     def leave(self) -> None:
@@ -205,8 +213,11 @@ class Taking:
         return sum(map(self._lag, self._tps))
 
     def _lag(self, tp: TopicPartition) -> int:
-        """By the consumer's position, which is behind markers and aborted records too; aiokafka says it to no one who
-        does not wait."""
-        state = self._consumer._subscription.subscription.assignment.state_value(tp)
+        state = self._state(tp)
         left: int = (state.lso or 0) - state.position
         return max(0, left)
+
+    def _state(self, tp: TopicPartition) -> Any:
+        """`lso`: where the last transaction that has ended ends; `position`: of what is taken, behind markers and
+        aborted records too. aiokafka says it to no one who does not wait."""
+        return self._consumer._subscription.subscription.assignment.state_value(tp)

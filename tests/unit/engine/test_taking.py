@@ -127,6 +127,21 @@ def test_a_backfill_goes_on_however_busy_the_ledger_is() -> None:
     assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
 
 
+@given(st.lists(st.integers(0, 200), min_size=20, max_size=20))
+@settings(deadline=None)
+def test_with_each_turn_an_agency_is_less_behind_however_much_it_sends(sent: list[int]) -> None:
+    consumer = Consumer(live=1, backfill=76_000)
+    take = taking(consumer, ahead=Ahead(Clock()))
+    asyncio.run(take())
+    asyncio.run(take())
+    left = take.waiting()
+    for count in sent:
+        consumer.more("backfill", count)
+        asyncio.run(take())
+        assert take.waiting() == left - SHARE
+        left = take.waiting()
+
+
 def test_one_number_after_the_other_carries_of_a_backfill() -> None:
     clock = Clock()
     ahead = Ahead(clock)
