@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import json
 import os
@@ -82,11 +83,13 @@ main()
 takes at least `TEST_COMMIT_SECONDS`."""
 
 
-def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Look again until it holds; what it then gave."""
+def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE, tell: Callable[[], object] = str) -> Any:
+    """Look again until it holds; what it then gave. Else: what there is to `tell`, and where every thread stands."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):
-        assert time.monotonic() < deadline, f"in {seconds} s not: {what}"
+        if time.monotonic() >= deadline:
+            faulthandler.dump_traceback()
+            raise AssertionError(f"in {seconds} s not: {what} {tell()}")
         time.sleep(0.02)
     return found
 

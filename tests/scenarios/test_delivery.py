@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import io
 import json
 import os
@@ -21,6 +20,7 @@ import fastavro
 import pytest
 from kafka import TopicPartition
 from kafka.admin import NewTopic
+from workers import until
 
 from connectors.file_drop.connector import CONNECTOR as FILE_DROP
 from hub.delivery import run as runner
@@ -167,16 +167,6 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> dict[str, Receiver]:
     return receivers
 
 
-def eventually(true: Callable[[], bool], seconds: float = WAIT, tell: Callable[[], object] = str) -> None:
-    """Where it does not become true: what there is to `tell`, and where every thread stands."""
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            faulthandler.dump_traceback()
-            raise AssertionError(f"did not become true in time: {tell()}")
-        time.sleep(0.02)
-
-
 def in_order(deliveries: Sequence[Delivery]) -> bool:
     seen: dict[int, int] = {}
     for delivery in deliveries:
@@ -199,13 +189,13 @@ def test_a_receiver_that_is_down_blocks_no_other(
     for agency in hub.agencies:
         hub.publish(agency, range(300))
     with hub.process():
-        eventually(lambda: len(memory[well].ids()) == 300)
+        until(lambda: len(memory[well].ids()) == 300, "the one that is well has all")
         hub.publish(well, range(300, 400))
-        eventually(lambda: len(memory[well].ids()) == 400)
+        until(lambda: len(memory[well].ids()) == 400, "and all that follows")
         assert memory[down].ids() == []
         assert hub.committed(down) == 0
         memory[down].down = False
-        eventually(lambda: len(memory[down].ids()) == 300)
+        until(lambda: len(memory[down].ids()) == 300, "the one that is back has all")
     assert sorted(memory[down].ids()) == ids(range(300)) and in_order(memory[down].deliveries)
     assert hub.committed(down) == 300 and hub.committed(well) == 400
 
@@ -220,7 +210,7 @@ def test_order_within_each_partition_and_every_event_once(
             hub.publish(agency, range(start, start + 500))
             memory[agency].down = start % 1000 == 0
         memory[agency].down = False
-        eventually(lambda: len(memory[agency].ids()) >= 5000)
+        until(lambda: len(memory[agency].ids()) >= 5000, "all are delivered")
     got = memory[agency]
     assert sorted(got.ids()) == ids(range(5000)) and in_order(got.deliveries)
     assert {delivery.partition for delivery in got.deliveries} == set(range(PARTITIONS))
@@ -235,7 +225,7 @@ def test_receipts_are_the_publishers(
     hub = make_hub(embedded, name, tmp_path)
     hub.publish(hub.agencies[0], range(50))
     with hub.process():
-        eventually(lambda: hub.committed(hub.agencies[0]) == 50)
+        until(lambda: hub.committed(hub.agencies[0]) == 50, "all are committed")
     records = list(read_all(embedded, f"receipts.{hub.publisher}"))
     schema = fastavro.parse_schema(json.loads(RECEIPT))
     receipts = [fastavro.schemaless_reader(io.BytesIO((r.value or b"")[5:]), schema, None) for r in records]
@@ -260,7 +250,7 @@ def test_a_stop_ends_the_batch_in_flight_and_the_next_start_goes_on_behind_it(
     assert 0 < first < 4000 and hub.committed(agency) == first
     memory[agency].seconds = 0
     with hub.process():
-        eventually(lambda: len(memory[agency].ids()) >= 4000)
+        until(lambda: len(memory[agency].ids()) >= 4000, "all are delivered")
     assert sorted(memory[agency].ids()) == ids(range(4000)) and in_order(memory[agency].deliveries)
 
 
@@ -271,7 +261,7 @@ def test_a_second_process_takes_partitions_over_and_nothing_is_lost(
     with hub.process():
         for agency in hub.agencies:
             hub.publish(agency, range(1000))
-        eventually(lambda: all(len(memory[agency].ids()) >= 1000 for agency in hub.agencies))
+        until(lambda: all(len(memory[agency].ids()) >= 1000 for agency in hub.agencies), "the first ones are delivered")
         with hub.process():
             for start in range(1000, 3000, 200):
                 for agency in hub.agencies:
@@ -283,8 +273,12 @@ def test_a_second_process_takes_partitions_over_and_nothing_is_lost(
         def state() -> object:
             return {a: (len(memory[a].ids()), len(set(memory[a].ids())), hub.committed(a)) for a in hub.agencies}
 
-        eventually(lambda: all(set(memory[a].ids()) == set(ids(range(3500))) for a in hub.agencies), tell=state)
-        eventually(lambda: all(hub.committed(agency) == 3500 for agency in hub.agencies), tell=state)
+        until(
+            lambda: all(set(memory[a].ids()) == set(ids(range(3500))) for a in hub.agencies),
+            "all are delivered",
+            tell=state,
+        )
+        until(lambda: all(hub.committed(agency) == 3500 for agency in hub.agencies), "all are committed", tell=state)
     assert all(steps_back(memory[agency]) <= BATCH for agency in hub.agencies), "more than the batch not yet committed"
     if "apache" in request.node.callspec.params.values():
         assert all(len(memory[agency].ids()) == 3500 for agency in hub.agencies), "what is handed back is committed"
@@ -328,7 +322,7 @@ def test_killed_between_the_file_and_the_commit(apache: Connection, name: Name, 
     assert before and hub.committed(agency, "file_drop") == 0
     hub.publish(agency, range(200, 300))
     with hub.process("file_drop", directory=str(tmp_path)):
-        eventually(lambda: hub.committed(agency, "file_drop") == 300)
+        until(lambda: hub.committed(agency, "file_drop") == 300, "all are committed")
     after = lines(tmp_path / agency)
     assert {event["id"] for event in after} == set(ids(range(300)))
     assert len(after) <= 300 + len(before), "only what was not committed came again"
