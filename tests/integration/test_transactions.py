@@ -53,18 +53,19 @@ def test_partitions_of_a_commit_before_a_break_are_committed_again(apache: Conne
 
 def test_a_commit_that_never_ends_is_given_up(apache: Connection, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:
     topic = made(apache, name("out"))
-    monkeypatch.setattr(transaction, "COMMIT_SECONDS", 0.5)
 
     async def scenario() -> None:
         transactions = Transactions(apache, name("t"), name("g"), [topic], 2)
         await transactions.start()
+        await transactions.commit([Output(topic, 0, b"k", b"v")], {TopicPartition(topic, 0): 1})  # it has its leader
+        monkeypatch.setattr(transaction, "COMMIT_SECONDS", 0.5)
 
         async def never(*_: object) -> None:
             await asyncio.Event().wait()
 
         monkeypatch.setattr(transactions._producer, "end", never)
         with pytest.raises(TimeoutError):
-            await transactions.commit([Output(topic, 0, b"k", b"v")], {TopicPartition(topic, 0): 1})
+            await transactions.commit([Output(topic, 0, b"k", b"v")], {TopicPartition(topic, 0): 2})
         began = time.monotonic()
         await transactions.close()
         assert time.monotonic() - began < 4 * transaction.CLOSE_SECONDS
