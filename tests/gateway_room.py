@@ -49,7 +49,7 @@ class Broker:
         self.kept: dict[str, list[Line]] = {}
         self.away = self.slow = False
 
-    async def append(self, topic: str, lines: Sequence[Line], seconds: float) -> list[Place]:
+    async def append(self, topic: str, lines: Sequence[Line]) -> list[Place]:
         if self.slow:
             raise Retry("the broker did not take the records in time")
         log = self.kept.setdefault(topic, [])

@@ -20,6 +20,7 @@ PATTERN = r"zefer_[a-z2-7]{8}_[a-z2-7]{52}[0-9a-f]{8}"
 """For secret scanners."""
 _WHOLE = re.compile(PATTERN)
 ID_BYTES, SECRET_BYTES = 5, 32
+ID_LETTERS = 8
 CHECKSUM = 8
 ID = re.compile(r"[a-z2-7]{8}")
 

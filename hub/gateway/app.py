@@ -12,12 +12,13 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from hub.access import Denied
 from hub.errors import Door
 from hub.gateway.bounds import BUSY_SECONDS
 from hub.gateway.desk import HttpDesk
+from hub.gateway.exchange import Asked
 from hub.gateway.refused import Refused
 from hub.metrics import HTTP_REQUESTS, HTTP_SECONDS, Metrics
 
@@ -41,18 +42,13 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
-        began, status, request = time.perf_counter(), 500, Request(scope, receive)
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
+        began, status, request = time.perf_counter(), 500, Asked(scope, receive)
         route = self._route(scope)
         self.inside += 1
         try:
             answer = await self._answer(request, route)
-            await answer(scope, receive, sending)
+            status = answer.status_code
+            await answer(scope, receive, send)
         finally:
             self.inside -= 1
             path = route.path if route else OTHER

@@ -16,13 +16,12 @@ BUSY_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of one request: bytes of its body, events of a batch, seconds for its body to arrive, seconds for the broker to
-    take its events. Of all together: bytes that wait, requests at once."""
+    """Of one request: bytes of its body, events of a batch, seconds for its body to arrive. Of all together: bytes that
+    wait, requests at once."""
 
     body_bytes: int = 4 * MIB
     batch_events: int = 1_000
     body_seconds: float = 20.0
-    ack_seconds: float = 10.0
     waiting_bytes: int = 64 * MIB
     requests: int = 256
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import TimerHandle
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.errors import Door
+from hub.gateway.body import WHOLE
 from hub.gateway.desk import PROBLEM, problem_text
 from hub.gateway.negotiate import DEFAULT
 
@@ -31,24 +33,53 @@ CONNECTIONS = 2_000
 TOO_LARGE = f"expected at most {HEADERS} headers and {HEADERS_BYTES} bytes of them"
 
 
+class Gathered:
+    """A transport that sends at once what is written in one turn of the event loop: uvicorn writes the head of an
+    answer and its body one after the other, which would be two packets."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop, self._parts = transport, loop, list[bytes]()
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts:
+            self._transport.write(b"".join(parts))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._timer: TimerHandle | None = None
+        self._due: float | None = None
+        self._late: Callable[[], None] = self._head_is_late
         self._head_bytes, self._headers_left = 0, HEADERS
         self._unread, self._leftover, self._deaf = 0, 0, False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > CONNECTIONS:
             transport.abort()
             return
-        self._expect_head()
+        self._expect(self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._due = None
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes, self._headers_left, self._leftover = 0, HEADERS, 0
-        self._expect_head()
+        self._expect(self._head_is_late)
 
     def on_url(self, url: bytes) -> None:
         if len(self.url) + len(url) > ADDRESS_BYTES:
@@ -82,8 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._stop_timer()
-        self._unread = 0
+        self._due, self._unread = None, 0
         if len(self.pipeline) >= PIPELINED:
             self._refuse(
                 HTTPStatus.BAD_REQUEST, Door.REQUEST_MALFORMED, f"expected at most {PIPELINED} requests at once"
@@ -98,8 +128,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._unread = 0
-        self._stop_timer()
+        self._due, self._unread = None, 0
+        self.scope[WHOLE] = True  # type: ignore[literal-required]
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -112,27 +142,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self._leftover += size
         if self._leftover > LEFTOVER_BYTES:
             self.transport.close()
-        elif self._timer is None:
-            self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif self._due is None:
+            self._expect(self.transport.close)
 
-    def _expect_head(self) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+    def _expect(self, late: Callable[[], None]) -> None:
+        """Something else within `HEAD_SECONDS`, or `late`. The timer is set again only when it rings: a connection
+        has a deadline for every request, and hardly ever misses one."""
+        self._due, self._late = self.loop.time() + HEAD_SECONDS, late
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._due is None:
+            return
+        if self.loop.time() < self._due:
+            self._timer = self.loop.call_at(self._due, self._look)
+        else:
+            self._due = None
+            self._late()
 
     def _head_is_late(self) -> None:
         self._refuse(
             HTTPStatus.REQUEST_TIMEOUT, Door.BODY_TOO_SLOW, f"expected the head within {HEAD_SECONDS:.0f} seconds"
         )
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _refuse(self, status: HTTPStatus, code: Door, detail: str) -> None:
         """The last answer on this connection."""
-        self._deaf = True
-        self._stop_timer()
+        self._deaf, self._due = True, None
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:  # not into the middle of another answer

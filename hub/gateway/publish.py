@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +24,7 @@ from hub.gateway.bounds import Hold
 from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
 from hub.gateway.details import in_language
 from hub.gateway.examine import Examined, Examiner, Refusal
+from hub.gateway.exchange import Answer, RawHeaders
 from hub.gateway.known import Found, Known
 from hub.gateway.refused import Refused
 from hub.gateway.story import Teller
@@ -33,6 +34,7 @@ from hub.pipeline.ledger import CONFLICT
 from hub.pipeline.refuse import DENIALS
 from hub.texts import Language, explain
 
+JSON = "application/json"
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 SLICE = 25
 """Events looked at before others have a turn."""
@@ -43,8 +45,14 @@ PLAIN = (
 )
 STATUSES = ("accepted", "duplicate", "rejected")
 SUMS = '{"accepted":%d,"duplicate":%d,"rejected":%d,"items":[%s]}'
-HEADERS: Mapping[Language, Mapping[str, str]] = {
-    language: {"Cache-Control": "no-store", "Content-Language": language} for language in ("az", "en")
+HEADERS: Mapping[tuple[str, Language], RawHeaders] = {
+    (media, language): [
+        (b"cache-control", b"no-store"),
+        (b"content-language", language.encode()),
+        (b"content-type", media.encode()),
+    ]
+    for media in (JSON, PROBLEM)
+    for language in get_args(Language)
 }
 
 
@@ -53,7 +61,7 @@ class Appends(Protocol):
 
     @property
     def away(self) -> bool: ...
-    async def append(self, topic: str, lines: Sequence[Line], seconds: float) -> list[Place]: ...
+    async def append(self, topic: str, lines: Sequence[Line]) -> list[Place]: ...
 
 
 class Allows(Protocol):
@@ -144,9 +152,9 @@ class Publishing:
 
     async def _kept(self, agency: str, events: Sequence[Examined]) -> list[str | None]:
         """Coordinates of each, once the broker has all of them."""
-        topic, seconds = f"in.{agency}", self._desk.bounds.ack_seconds
+        topic = f"in.{agency}"
         try:
-            places = await self._appender.append(topic, [event.line for event in events], seconds)
+            places = await self._appender.append(topic, [event.line for event in events])
         except Retry as retry:
             raise _away(str(retry)) from None
         records = [f"{topic}/{partition}/{offset}" if offset >= 0 else None for partition, offset in places]
@@ -175,11 +183,11 @@ class Publishing:
         refused, all_ = counts["rejected"], len(told)
         status = 207 if 0 < refused < all_ else 422 if refused else 200 if dry_run else 202
         text = SUMS % (counts["accepted"], counts["duplicate"], refused, ",".join(items))
-        media = "application/json"
+        media = JSON
         if status == 422:
             said = problem_text(422, Door.EVENTS_REJECTED, language, f"{refused} of {all_} events rejected")
             text, media = said.decode()[:-1] + ", " + text[1:], PROBLEM
-        return Response(text, status, HEADERS[language], media)
+        return Answer(text, status, HEADERS[media, language])
 
     def _count(
         self, request: Request, agency: str, told: Sequence[Told], counts: Mapping[str, int], dry_run: bool

@@ -94,7 +94,7 @@ def _parts(settings: Settings, connection: Connection, rules: Rulebook, ids: Sch
 async def _serve(parts: Parts, bound: socket.socket) -> None:
     outage.install()
     topics = sorted(parts.rules.agency_of_topic)
-    appender = Appender(parts.connection, topics, parts.rules.partitions)
+    appender = Appender(parts.connection, topics, parts.rules.partitions, parts.settings.gateway_ack_seconds)
     try:
         await appender.start()
     except Exception as error:
@@ -143,7 +143,6 @@ def bounds_of(settings: Settings) -> Bounds:
         body_bytes=int(settings.gateway_body_mib * MIB),
         batch_events=settings.gateway_batch_events,
         body_seconds=settings.gateway_body_seconds,
-        ack_seconds=settings.gateway_ack_seconds,
         waiting_bytes=int(settings.gateway_waiting_mib * MIB),
         requests=settings.gateway_requests,
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -38,10 +39,14 @@ Place = tuple[int, int]
 
 
 class Appender:
-    """Used in one event loop. `topics` are looked up at the start, so that the first record does not wait for it."""
+    """Used in one event loop. `topics` are looked up at the start, so that the first record does not wait for it.
+    `seconds` are how long a call waits for the broker."""
 
-    def __init__(self, connection: Connection, topics: Sequence[str], partitions: int) -> None:
+    def __init__(self, connection: Connection, topics: Sequence[str], partitions: int, seconds: float) -> None:
         self._connection, self._topics, self._partitions = connection, list(topics), partitions
+        self._seconds = seconds
+        self._line = deque[tuple[float, asyncio.Future[bool]]]()
+        self._timer: asyncio.TimerHandle | None = None
         self._producer: AIOKafkaProducer | None = None
         self._waiting: dict[Any, tuple[float, int]] = {}
         self._renewing: asyncio.Task[None] | None = None
@@ -60,19 +65,18 @@ class Appender:
         oldest = next(iter(self._waiting.values()), None)
         return oldest is not None and time.monotonic() - max(oldest[0], self._progress) > AWAY_SECONDS
 
-    async def append(self, topic: str, lines: Sequence[Line], seconds: float) -> list[Place]:
+    async def append(self, topic: str, lines: Sequence[Line]) -> list[Place]:
         """Where each line is, in their order. Raises `Retry` when the broker has not taken all of them in time: some
         may be there, others may still come."""
         if self._producer is None:
             raise Retry("there is no producer at the moment")
         homes = [self._put(topic, line) for line in lines]
-        futures = {batch.future for batch, _ in homes}
-        done, waiting = await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-        for future in done:
+        until = asyncio.get_running_loop().time() + self._seconds
+        for future in {batch.future for batch, _ in homes}:
+            if not (future.done() or await self._done_by(until, future)):
+                raise Retry(f"the broker did not take the records within {self._seconds:.0f} seconds")
             if error := _failure(future):
                 raise Retry(f"the broker did not take the records: {error}")
-        if waiting:
-            raise Retry(f"the broker did not take the records within {seconds:.0f} seconds")
         return [_place(batch, relative) for batch, relative in homes]
 
     async def stop(self, seconds: float) -> None:
@@ -82,6 +86,26 @@ class Appender:
         producer, self._producer = self._producer, None
         if producer is not None:
             await _closed(producer, seconds)
+
+    async def _done_by(self, until: float, future: asyncio.Future[Any]) -> bool:
+        """Whether it was done in time. All wait equally long, so one timer will do, for whoever has waited longest."""
+        loop, line = asyncio.get_running_loop(), self._line
+        waiter: asyncio.Future[bool] = loop.create_future()
+        future.add_done_callback(partial(_tell, waiter))
+        while line and line[0][1].done():
+            line.popleft()
+        line.append((until, waiter))
+        if self._timer is None:
+            self._timer = loop.call_at(until, self._look)
+        return await waiter
+
+    def _look(self) -> None:
+        """Who has waited long enough waits no longer."""
+        self._timer, line, loop = None, self._line, asyncio.get_running_loop()
+        while line and (line[0][1].done() or line[0][0] <= loop.time()):
+            _tell(line.popleft()[1], done=False)
+        if line:
+            self._timer = loop.call_at(line[0][0], self._look)
 
     def _put(self, topic: str, line: Line) -> tuple[Any, int]:
         """The batch that the line lies in now, and its place there."""
@@ -158,6 +182,11 @@ def _number(key: bytes, partitions: int) -> int:
 @lru_cache(maxsize=65_536)
 def _partition(topic: str, number: int) -> TopicPartition:
     return TopicPartition(topic, number)
+
+
+def _tell(waiter: asyncio.Future[bool], _: object = None, *, done: bool = True) -> None:
+    if not waiter.done():
+        waiter.set_result(done)
 
 
 def _failure(future: asyncio.Future[Any]) -> str | None:

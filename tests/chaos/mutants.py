@@ -66,8 +66,8 @@ def early_202() -> None:
     """The gateway answers before the broker has acknowledged."""
     append, tasks = appending.Appender.append, set[Any]()
 
-    async def early(self: Any, topic: str, lines: Any, seconds: float) -> Any:
-        tasks.add(asyncio.ensure_future(append(self, topic, lines, seconds)))
+    async def early(self: Any, topic: str, lines: Any) -> Any:
+        tasks.add(asyncio.ensure_future(append(self, topic, lines)))
         await asyncio.sleep(0)
         return [(0, -1)] * len(lines)
 
