@@ -28,7 +28,7 @@ async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
         raise _too_large(bounds)
     parts: list[bytes] = []
     try:
-        if WHOLE in request.scope:
+        if is_here(request):
             await _all(request, parts, bounds, hold)
         else:
             async with asyncio.timeout(bounds.body_seconds):
@@ -37,6 +37,11 @@ async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
         detail = f"expected all of it within {bounds.body_seconds:.0f} seconds"
         raise Refused(408, Door.BODY_TOO_SLOW, detail, headers={"Connection": "close"}) from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def is_here(request: Request) -> bool:
+    """Whether all of the body has come: nothing is saved by refusing it unread."""
+    return WHOLE in request.scope
 
 
 def announced(request: Request) -> int:

@@ -26,19 +26,14 @@ class Named(Headers):
 
     def __init__(self, raw: RawHeaders) -> None:
         super().__init__(raw=list(raw))
-        self._named: dict[str, list[str]] = {}
-        for name, value in raw:
-            self._named.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-
-    def getlist(self, key: str) -> list[str]:
-        return self._named.get(key.lower(), [])
-
-    def __getitem__(self, key: str) -> str:
-        return self._named[key.lower()][0]
+        self._first = dict(reversed(raw))
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        found = self._named.get(key.lower())
-        return found[0] if found else default
+        found = self._first.get(key.lower().encode("latin-1"))
+        return default if found is None else found.decode("latin-1")
+
+    def __getitem__(self, key: str) -> str:
+        return self._first[key.lower().encode("latin-1")].decode("latin-1")
 
 
 class Answer(Response):

@@ -104,7 +104,8 @@ class Publishing:
         dry_run = _dry_run(request)
         if self._appender.away and not dry_run:
             raise _away("the broker takes nothing at the moment")
-        _check(self._limits.look(agency, 1, body.announced(request)))
+        if not body.is_here(request):
+            _check(self._limits.look(agency, 1, body.announced(request)))
         with self._desk.budget.hold() as hold:
             events = await self._events(request, hold)
             _check(self._limits.take(agency, len(events), hold.size))
