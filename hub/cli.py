@@ -91,6 +91,8 @@ def demo(
     """The whole hub on this machine, with simulated agencies and invented persons."""
     from hub.machine.demo import Load, run_demo
 
+    for ends in (signal.SIGINT, signal.SIGTERM):  # both end in the account, also where it was started in the background
+        signal.signal(ends, signal.default_int_handler)
     own = data_dir or load_settings().data_dir / "demo"  # what it makes up is not mixed with what `hub up` keeps
     settings = settings_of(broker=broker, data_dir=own)
     console = err if as_json else out

@@ -81,7 +81,7 @@ class TransactionalProducer:
         self.client = AIOKafkaClient(**connection.aiokafka(), client_id=transactional_id, request_timeout_ms=REQUEST_MS)
         self.producer_id, self.producer_epoch = -1, -1
         self.last: KafkaError | None = None
-        """What the broker said last of the transaction under way that may pass: why it takes so long."""
+        """What the broker said last of the step under way that may pass: why it takes so long."""
         self._spent = False
         self._sequences = defaultdict[TopicPartition, int](int)
         self._coordinators: dict[int, int] = {}
@@ -126,7 +126,9 @@ class TransactionalProducer:
         partitions = {*batches, *also}
         if partitions:
             await self.name_partitions(partitions)
+        self.last = None
         await _together(self.send(batches), self.give_offsets(group, offsets))
+        self.last = None
         if partitions or offsets:
             await self.end()
         self._spent = False

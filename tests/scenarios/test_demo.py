@@ -140,10 +140,11 @@ def _percentiles(latency: dict[str, Any]) -> Iterator[str]:
         yield from _percentiles(value) if isinstance(value, dict) else (name,)
 
 
-def test_ctrl_c_ends_the_load_and_the_account_is_still_balanced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_load_and_the_account_is_still_balanced(tmp_path: Path, ends: signal.Signals) -> None:
     with demo(tmp_path, "--rate", "100") as running:
         until(running.running, "the demo runs")
-        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(ends)
         account = running.ended()
         assert running.process.returncode == 0 and account["balanced"] is True, account["problems"]
         assert account["accepted"] > 50
