@@ -92,11 +92,12 @@ class Ahead:
         if self._turn is who:
             return True
         self._line.setdefault(who)
-        now = self._clock()
-        free = self._turn is None and next(iter(self._line)) is who and not self.full
-        if not free and now - self._began < PATIENCE_SECONDS:
-            return False
-        del self._line[who]
+        now, first = self._clock(), next(iter(self._line))
+        if self._turn is not None or first is not who or self.full:
+            if now - self._began < PATIENCE_SECONDS:
+                return False
+            del self._line[first]  # should it hang, the others do not wait for it again
+        self._line.pop(who, None)
         self._turn, self._began = who, now
         return True
 
@@ -150,8 +151,9 @@ class Taking:
         taken: dict[TopicPartition, list[Any]] = {}
         if live and most > 0:
             wait = 0 if already or turn else HELD_WAIT_MS if behind else WAIT_MS
-            taken = await self._take(live, wait, max(1, most - SHARE) if turn else most)
-        if turn and (room := most - sum(map(len, taken.values()))) > 0:
+            taken = await self._take(live, wait, max(most - SHARE, most // 2, 1) if turn else most)
+        if turn:  # one more than `most` where that is 1: both go on
+            room = max(1, most - sum(map(len, taken.values())))
             taken |= await self._share(behind, 0 if taken else HELD_WAIT_MS, room)
         elif not (live or already):
             await asyncio.sleep(HELD_WAIT_MS / 1000)  # others are at work, or ops has to say something

@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError
 from hypothesis import given, settings
@@ -163,6 +164,29 @@ def test_one_number_after_the_other_carries_of_a_backfill() -> None:
     assert len(asyncio.run(takes[1]())) == SHARE, "nor does one that hangs"
 
 
+def test_who_hangs_at_the_head_of_the_line_holds_the_others_up_once() -> None:
+    clock = Clock()
+    ahead = Ahead(clock)
+    carries, hangs, goes_on = object(), object(), object()
+    assert ahead.turn(carries) and not ahead.turn(hangs) and not ahead.turn(goes_on)
+    ahead.done(carries)
+    assert not ahead.turn(goes_on), "another one was first"
+    clock.now += PATIENCE_SECONDS
+    for _ in range(3):
+        assert ahead.turn(goes_on)
+        ahead.done(goes_on)
+
+
+@pytest.mark.parametrize("most", [1, SHARE, SHARE + 1])
+def test_a_backfill_goes_on_in_batches_as_small_as_a_share(most: int) -> None:
+    consumer = Consumer(live=1, backfill=76_000)
+    take = taking(consumer, most, ahead=Ahead())
+    asyncio.run(take())
+    consumer.more("live", BEHIND)
+    taken = [record for _ in range(10) for record in asyncio.run(take())]
+    assert set(topics(taken)) == {"in.live", "in.backfill"}
+
+
 def test_a_backfill_is_not_held_back_by_its_own_end_in_another_partition() -> None:
     clock = Clock()
     ahead = Ahead(clock)
@@ -204,7 +228,7 @@ def test_every_record_is_taken_once_and_in_order(waiting: dict[str, int], most: 
     async def all_of_it() -> None:
         while any(consumer.left.values()):
             batch = await take()
-            assert 0 < len(batch) <= most
+            assert 0 < len(batch) <= max(most, 2)
             taken.extend(batch)
 
     asyncio.run(all_of_it())
