@@ -14,6 +14,7 @@ from hub.avro.records import RecordCodec
 from hub.delivery.receipts import SUBJECT
 from hub.kafka.clients import consumer_settings, producer_settings
 from hub.kafka.connection import Connection
+from hub.kafka.joining import sees_joins_through
 from hub.registry.log import read
 from hub.registry.schemas import Schemas
 
@@ -51,6 +52,7 @@ class Wire:
     def consumer(self) -> Iterator[KafkaConsumer]:
         """Leaves the group at the end, within seconds even where the broker is away."""
         consumer = KafkaConsumer(**consumer_settings(self._connection, self._group, "read_committed") | CONSUMER)
+        sees_joins_through(consumer)
         try:
             yield consumer
         finally:
