@@ -18,7 +18,7 @@ BATCH = 1000
 ALL = 1 << 30  # kafka-python 3.0.12 never returns the rest of a partition taken in part and then paused
 BUSY_POLL_MS = 4  # how late a batch that is done is noticed; doubles up to the next while nothing happens
 IDLE_POLL_MS = 200
-NAP_MS = 20  # how late a record can be seen where nothing else is going on
+NAP_MS, LONGEST_NAP_MS = 20, 80  # how late a record can be seen where nothing else is going on: longer when all is idle
 COMMIT_MS = 5_000
 REBALANCE_SECONDS = 0.05  # until a commit that met a rebalance is tried again: turns in between complete it
 REVOKE_SECONDS = 1.0  # blocks the client's heartbeats: far below the session timeout
@@ -49,7 +49,7 @@ class Session:
         self._offsets: dict[TopicPartition, OffsetAndMetadata] = {}
         self._backoff = Backoff(first=0.1, cap=5.0)
         self._commit_at = 0.0
-        self._poll_ms = IDLE_POLL_MS
+        self._poll_ms, self._nap_ms = IDLE_POLL_MS, NAP_MS
 
     def join(self) -> None:
         """Subscribe; the assignment comes with the first turns."""
@@ -79,8 +79,11 @@ class Session:
         if not self._consumer.assignment() or self._consumer._coordinator.need_rejoin():
             return self._consumer.poll(IDLE_POLL_MS, max_records=ALL)  # type: ignore[no-any-return]
         polled = self._consumer.poll(0, max_records=ALL)
-        if not polled:
-            time.sleep((self._poll_ms if self._jobs else NAP_MS) / 1000)
+        if polled:
+            self._nap_ms = NAP_MS
+        else:
+            time.sleep((self._poll_ms if self._jobs else self._nap_ms) / 1000)
+            self._nap_ms = min(2 * self._nap_ms, LONGEST_NAP_MS)
         return polled  # type: ignore[no-any-return]
 
     def finish(self) -> None:

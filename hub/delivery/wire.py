@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from hub.avro.records import RecordCodec
 from hub.delivery.receipts import SUBJECT
-from hub.kafka.clients import consumer_settings, producer_settings
+from hub.kafka.clients import LASTING, consumer_settings, producer_settings
 from hub.kafka.connection import Connection
 from hub.kafka.joining import sees_joins_through
 from hub.registry.log import read
@@ -23,6 +23,7 @@ PROBE_MS = 3_000
 CLOSE_MS = 5_000
 
 CONSUMER = {
+    **LASTING,
     "partition_assignment_strategy": [CooperativeStickyAssignor],  # only what moves is revoked
     "max_partition_fetch_bytes": 512 * KIB,  # one per partition may wait in memory while its receiver is down
     "fetch_max_bytes": 8 * KIB * KIB,

@@ -75,9 +75,14 @@ def consumer_settings(connection: Connection, group: str | None, isolation: Isol
         "isolation_level": isolation,  # the library's default shows aborted transactions
         "allow_auto_create_topics": False,  # topics come from the catalogue only
         "max_partition_fetch_bytes": MAX_RECORD,  # one large dead letter must not need a second round trip
-        "fetch_max_wait_ms": 100,  # readers here end at a known offset: an idle broker must not hold them
+        "fetch_max_wait_ms": 100,  # most readers end at a known offset: an idle broker must not hold them
         "metrics_enabled": False,  # thousands of per-partition gauges that nobody reads
     }
+
+
+LASTING: dict[str, Any] = {"fetch_max_wait_ms": 500}
+"""For consumers that read on for as long as they live: what comes ends the wait, so a long one costs no time and spares
+the broker most of an idle reader's questions."""
 
 
 def producer_settings(connection: Connection) -> dict[str, Any]:

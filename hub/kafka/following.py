@@ -10,10 +10,12 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from hub.errors import Retry
-from hub.kafka.clients import admin, consumer_settings
+from hub.kafka.clients import LASTING, admin, consumer_settings
 from hub.kafka.connection import Connection
 
 POLL_MS = 100
+SHORTEST_NAP, LONGEST_NAP = 0.005, 0.1
+"""Seconds between two looks; the longer, the longer nothing has come."""
 MAX_RECORDS = 5_000
 ENOUGH = 20_000
 GATHER_SECONDS = 0.5
@@ -52,7 +54,8 @@ class Following:
     """A read-committed consumer of whole topics. Used by one thread; raises what kafka-python raises."""
 
     def __init__(self, connection: Connection, topics: Sequence[Topic]) -> None:
-        self._client = KafkaConsumer(**consumer_settings(connection, None, "read_committed"))
+        self._client = KafkaConsumer(**consumer_settings(connection, None, "read_committed") | LASTING)
+        self._nap = SHORTEST_NAP
         self._parts = [TopicPartition(t.name, partition) for t in topics for partition in t.partitions]
         self._client.assign(self._parts)
 
@@ -67,17 +70,26 @@ class Following:
             self._client.seek(TopicPartition(topic, partition), offset)
 
     def poll(self) -> Batch:
-        """What has come, after at most a moment; empty where nothing has. More at once while there is much to read."""
+        """What has come; after a moment, empty, where nothing has. More at once while there is much to read.
+
+        The moment is slept and not polled away: kafka-python asks without a pause where a broker does not hold an
+        empty fetch.
+        """
         records: list[ConsumerRecord] = []
         touched: set[TopicPartition] = set()
         until = time.monotonic() + GATHER_SECONDS
         while len(records) < ENOUGH and time.monotonic() < until:
-            found = self._client.poll(timeout_ms=POLL_MS, max_records=MAX_RECORDS)
+            found = self._client.poll(timeout_ms=0, max_records=MAX_RECORDS)
             for tp, batch in found.items():
                 records += batch
                 touched.add(tp)
             if sum(map(len, found.values())) < MAX_RECORDS:
                 break
+        if records:
+            self._nap = SHORTEST_NAP
+        else:
+            time.sleep(self._nap)
+            self._nap = min(2 * self._nap, LONGEST_NAP)
         return Batch(records, {(tp.topic, tp.partition): self._position(tp) for tp in touched})
 
     def behind(self) -> int:
