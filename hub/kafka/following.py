@@ -105,7 +105,10 @@ class Following:
 
     def _position(self, tp: TopicPartition) -> int:
         # client.position(tp) walks over all partitions each time
-        return int(self._client._subscription.assignment[tp].position.offset)
+        found = self._client._subscription.assignment[tp].position
+        if found is None:
+            raise Retry(f"{tp.topic}/{tp.partition}: what was to be read next has left Kafka")
+        return int(found.offset)
 
 
 class Lookup:

@@ -54,19 +54,26 @@ class Follower:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still reads; false where it ended by an error that it does not know."""
+        return self._thread.is_alive()
+
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
 
     def run(self) -> None:
-        wait = FIRST_WAIT
+        wait, broken = FIRST_WAIT, False
         while not self._stop.is_set():
             try:
+                if broken:
+                    self._writer.discard()  # Kafka has what was in it
+                    broken = False
                 if self._session():
                     wait = FIRST_WAIT
             except FAILURES as error:
                 log.warning("a view begins anew", view=self._table.name, error=type(error).__name__, wait_seconds=wait)
-                if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-                    self._writer.discard()  # the file is broken: Kafka has what was in it
+                broken |= isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
                 self._stop.wait(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
         self._writer.close()

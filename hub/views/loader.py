@@ -11,6 +11,7 @@ import structlog
 from hub import catalogue as catalogues
 from hub import logs, registry
 from hub.catalogue import Catalogue
+from hub.errors import Fatal
 from hub.kafka.connection import Connection
 from hub.settings import load_settings
 from hub.views.follow import Follower
@@ -19,6 +20,7 @@ from hub.views.statuses import TOPIC, StatusTable
 from hub.views.unpack import Registered
 
 END_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +34,9 @@ def load(folder: Path, stop: threading.Event) -> None:
     log.info("views", folder=str(folder))
     for follower in followers_of:
         follower.start()
-    stop.wait()
+    while not stop.wait(LOOK_SECONDS):
+        if not all(follower.alive for follower in followers_of):
+            raise Fatal("a view has ended")  # the gateway starts this process again
     for follower in followers_of:
         follower.join(END_SECONDS)
 

@@ -140,7 +140,7 @@ class Receipts:
 
     def verdicts(self, agency: str, id: str) -> list[Verdict]:
         """Of all records that the agency sent under that id, in the order in which they were accepted."""
-        rows = self.reader.rows("SELECT value FROM receipts WHERE own = ?", [own_key(agency, id)])
+        rows = self.reader.complete("SELECT value FROM receipts WHERE own = ?", [own_key(agency, id)])
         found = [value for name, value in self._values(rows) if name == VERDICT]
         mine = [v for v in found if v["id"] == id and v["origin_topic"] == f"in.{agency}"]
         return sorted(map(_verdict, mine), key=lambda each: (each.value["accepted"], each.record))
@@ -149,7 +149,7 @@ class Receipts:
         """What is known of one event of the agency by the hub's id: verdicts, and what its receivers did."""
         query = "SELECT value, at FROM receipts WHERE event = ? AND agency = ?"
         verdicts, delivered = [], []
-        for value, at in self.reader.rows(query, [event_key(event_id), agency]):
+        for value, at in self.reader.complete(query, [event_key(event_id), agency]):
             found = self._unpack(value)
             if found and found[1]["event_id"] == event_id:
                 if found[0] == VERDICT:
@@ -173,8 +173,8 @@ class Receipts:
 
     def page(self, agency: str, since: Cursor | None, limit: int) -> Page:
         """The next receipts after the cursor, oldest first; all partitions in order of time. Raises `Expired`."""
-        known = self.reader.rows("SELECT partition, first FROM places WHERE topic = ?", [PREFIX + agency])
-        positions = {partition: self._start(since, partition, first) for partition, first in known}
+        known = self.reader.complete("SELECT partition, first, next FROM places WHERE topic = ?", [PREFIX + agency])
+        positions = {partition: self._start(since, partition, *bounds) for partition, *bounds in known}
         lines = [self._line(agency, partition, at, limit + 1) for partition, at in positions.items()]
         merged = list(heapq.merge(*lines, key=lambda row: row[0]))
         for _, partition, offset, _ in merged[:limit]:
@@ -191,12 +191,13 @@ class Receipts:
         ((count,),) = self.reader.rows("SELECT count(*) FROM places WHERE topic = ?", [PREFIX + agency])
         return int(count)
 
-    def _start(self, since: Cursor | None, partition: int, first: int) -> int:
+    def _start(self, since: Cursor | None, partition: int, first: int, end: int) -> int:
         if since is None or partition not in since.positions:
             return first
-        if since.positions[partition] < first:
-            raise Expired(f"receipts are kept from {first} on, asked for from {since.positions[partition]} on")
-        return since.positions[partition]
+        asked = since.positions[partition]
+        if not first <= asked <= end:  # past the end: the topic has begun another life
+            raise Expired(f"receipts are kept from {first} to {end}, asked for from {asked} on")
+        return asked
 
     def _line(self, agency: str, partition: int, at: int, limit: int) -> list[Any]:
         query = (

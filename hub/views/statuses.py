@@ -50,7 +50,7 @@ class Statuses:
 
     def of(self, person_id: str) -> Mapping[str, Any] | None:
         """The plain `hub.PersonStatus`, None where nothing is known of that person. Raises `NotReady`."""
-        rows = self.reader.rows("SELECT value FROM status WHERE person = ?", [bytes.fromhex(person_id)])
+        rows = self.reader.complete("SELECT value FROM status WHERE person = ?", [bytes.fromhex(person_id)])
         found = self._unpack(rows[0][0]) if rows else None
         return found[1] if found else None
 

@@ -139,6 +139,15 @@ class Reader:
             self.look_again()
             raise NotReady(f"{self._path.name} is not there yet") from None
 
+    def complete(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """The same of a view that was read to the end. Raises `NotReady` as well while it is still being read: who is
+        not in it yet must not be told that nothing is known of him."""
+        found = self.rows(query, values)
+        beat = self.beat()  # after the rows: what is asked between two files is asked of the new one
+        if beat is None or not beat.caught_up:
+            raise NotReady(f"{self._path.name} is still being read")
+        return found
+
     def beat(self) -> Beat | None:
         """What the loader last said; None before it has said anything."""
         try:

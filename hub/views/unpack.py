@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 from hub.admin.records import Unpacker
+from hub.avro.records import WIRE_HEADER_BYTES
+from hub.errors import Retry
 from hub.registry.schemas import Schemas
 
 ASK_AGAIN_SECONDS = 5.0
@@ -21,12 +23,13 @@ Unpack = Callable[[bytes | None], tuple[str, Mapping[str, Any]] | None]
 
 
 class Registered:
-    """An `Unpack` over the registry. An id that is not known yet is asked for, at most every few seconds."""
+    """An `Unpack` over the registry. An id that is not known yet is asked for, at most every few seconds. Raises
+    `Retry` where that fails: what cannot be judged must not be passed over."""
 
     def __init__(self, read: Callable[[], Schemas]) -> None:
         self._read = read
         self._unpacker = Unpacker(read())
-        self._asked = 0.0
+        self._asked: dict[bytes, float] = {}
         self._lock = threading.Lock()
 
     def __call__(self, data: bytes | None) -> tuple[str, Mapping[str, Any]] | None:
@@ -42,9 +45,13 @@ class Registered:
 
     def _again(self, data: bytes) -> tuple[str, Mapping[str, Any]] | None:
         with self._lock:
-            if time.monotonic() - self._asked > ASK_AGAIN_SECONDS:
-                self._asked = time.monotonic()
-                self._unpacker = Unpacker(self._read())
+            id, now = data[:WIRE_HEADER_BYTES], time.monotonic()
+            if now - self._asked.get(id, -ASK_AGAIN_SECONDS) >= ASK_AGAIN_SECONDS:
+                try:
+                    self._unpacker = Unpacker(self._read())
+                except Exception as error:
+                    raise Retry(f"the schemas cannot be read: {type(error).__name__}") from error
+                self._asked[id] = now
         try:
             return self._unpacker.unpack(data)
         except KeyError:

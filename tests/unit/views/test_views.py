@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from world import NOW, VETERAN, Memory, event, publisher, schemas, unpack
 
+from hub.errors import Retry
 from hub.kafka.following import Topic
+from hub.registry.schemas import Schemas
 from hub.views.receipts import Cursor, Expired, Receipts, ReceiptTable
 from hub.views.statuses import Statuses, StatusTable
 from hub.views.store import Beat, NotReady, Reader, Writer
 from hub.views.unpack import Registered
 
 MOD = publisher(VETERAN)
+READ = Beat(NOW / 1000, 0.0, caught_up=True, progress=1.0)
 
 
 def unpacked() -> Registered:
@@ -37,7 +40,7 @@ class World:
         self._tables = [ReceiptTable(unpacked()), StatusTable()]
         self.writers = [Writer(folder / table.file, table.schema) for table in self._tables]
 
-    def load(self, kafka: Memory, *, first: int = 0) -> None:
+    def load(self, kafka: Memory, *, first: int = 0, to_the_end: bool = True) -> None:
         for table, writer, prefix in zip(self._tables, self.writers, ("receipts.", "status.person"), strict=True):
             for (topic, partition), log in kafka.topics.items():
                 if topic.startswith(prefix):
@@ -45,6 +48,7 @@ class World:
                         writer.begins({(topic, partition): first})
                         table.apply(writer, log)  # type: ignore[attr-defined]
                         writer.moved({(topic, partition): len(log)})
+            writer.beat(READ._replace(caught_up=to_the_end))
 
 
 @pytest.fixture
@@ -122,6 +126,44 @@ def test_a_cursor_older_than_what_is_kept_is_told(world: World, kafka: Memory) -
         world.receipts.page(MOD, start, 10)
 
 
+def test_a_cursor_of_a_topics_former_life_is_told(world: World, kafka: Memory) -> None:
+    kafka.carry(event(attributes={"id": "a-1"}))
+    world.load(kafka)
+    ends = world.receipts.page(MOD, None, 10).cursor.positions
+    with pytest.raises(Expired):
+        world.receipts.page(MOD, Cursor({partition: at + 1 for partition, at in ends.items()}), 10)
+
+
+def test_while_a_view_is_read_nobody_is_told_that_nothing_is_known(world: World, kafka: Memory) -> None:
+    world.load(kafka, to_the_end=False)
+    for ask in (
+        lambda: world.receipts.verdicts(MOD, "a-1"),
+        lambda: world.receipts.event(MOD, "0" * 32),
+        lambda: world.receipts.page(MOD, None, 10),
+        lambda: world.statuses.of("0" * 32),
+    ):
+        with pytest.raises(NotReady):
+            ask()
+
+
+def test_a_receipt_is_not_passed_over_where_the_registry_does_not_answer(kafka: Memory) -> None:
+    answers = [Schemas(), OSError("the broker is away"), schemas()]
+
+    def read() -> Schemas:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    kafka.carry(event(attributes={"id": "a-1"}))
+    (receipt,) = (log[0].value for (topic, _), log in kafka.topics.items() if topic == f"receipts.{MOD}" and log)
+    registered = Registered(read)
+    with pytest.raises(Retry):
+        registered(receipt)
+    found = registered(receipt)
+    assert found is not None and found[1]["id"] == "a-1"
+
+
 @pytest.mark.parametrize(
     "text", ["", "1", "x", "1!!", "1W1swXV0", "1e30", "1WzEsMl0", "0W10", "1WzBd", "1WwAAAA", "1" * 9000]
 )
@@ -162,6 +204,7 @@ def test_what_the_hub_did_not_write_is_passed_over(world: World) -> None:
     ]
     with world.writers[0].transaction():
         ReceiptTable(unpacked()).apply(world.writers[0], foreign)
+    world.writers[0].beat(READ)
     assert world.receipts.page("mod", None, 10).receipts == []
 
 
@@ -177,6 +220,9 @@ def test_a_topic_of_another_life_begins_the_table_anew(world: World, kafka: Memo
     assert writer.positions([Topic(topic, "one", (0,))])
     assert writer.positions([Topic(topic, "two", (0,))]) == {}
     world.receipts.reader.look_again()
+    with pytest.raises(NotReady):
+        world.receipts.verdicts(MOD, "a-1")
+    writer.beat(READ)
     assert world.receipts.verdicts(MOD, "a-1") == []
 
 
@@ -214,6 +260,7 @@ def test_a_reader_says_that_there_is_nothing_yet(tmp_path: Path) -> None:
 def test_a_failed_transaction_leaves_rows_and_positions_as_they_were(world: World, kafka: Memory) -> None:
     kafka.carry(event(attributes={"id": "a-1"}))
     writer = world.writers[0]
+    writer.beat(READ)
     with pytest.raises(ZeroDivisionError), writer.transaction():
         ReceiptTable(unpacked()).apply(writer, kafka.all(f"receipts.{MOD}"))
         writer.moved({(f"receipts.{MOD}", 0): 1})
