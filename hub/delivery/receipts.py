@@ -47,7 +47,8 @@ class Receipts:
     def _open(self) -> tuple[KafkaProducer, RecordCodec]:
         with self._lock:
             if self._ready is None:
-                self._ready = self._make(), self._codec()
+                codec = self._codec()  # first: where the registry does not answer, there is no producer to close
+                self._ready = self._make(), codec
             return self._ready
 
     def _discard(self, producer: KafkaProducer) -> None:

@@ -171,7 +171,7 @@ class Receiver:
 
     def _hold(self, job: Job, attempt: Attempt, error: BaseException, asked: float | None) -> None:
         wait = self._backoff.failed(asked)
-        self._held_until = time.monotonic() + wait
+        job.due = self._held_until = time.monotonic() + wait  # the next attempt is another partition's, if one waits
         words = "the receiver has the batch, its receipts are not written"
         if job.taken_at is None:
             self._observe(attempt, job)

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from hub.avro.logical import FIRST_MILLI, LAST_MILLI
 from hub.errors import Code
 from hub.event import CONTENT_TYPE, EVENT_ID, SEQUENCE, Headers, Rejection
 
@@ -103,9 +104,10 @@ def milliseconds(text: str) -> int | None:
     if not RFC3339.fullmatch(text):
         return None
     try:
-        return round(datetime.fromisoformat(text.upper()).timestamp() * 1000)
+        instant = round(datetime.fromisoformat(text.upper()).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
+    return instant if FIRST_MILLI <= instant <= LAST_MILLI else None  # as Avro: a time that has a date everywhere
 
 
 def _invalid(name: str, expected: str, found: str) -> Rejection:

@@ -42,6 +42,13 @@ def _optional(delivery: Delivery) -> dict[str, Any]:
     }
 
 
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # within a day of year 1 or 9999: as it came
+        return value
+
+
 def plain(value: Any) -> Any:
     """A decoded Avro value as JSON has it.
 
@@ -51,7 +58,7 @@ def plain(value: Any) -> Any:
         case None | bool() | int() | float() | str():
             return value
         case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            return _utc(value).isoformat().replace("+00:00", "Z")
         case date() | time():
             return value.isoformat()
         case dict():

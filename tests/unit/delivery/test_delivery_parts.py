@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ import structlog
 from pydantic import Field, SecretStr
 
 from hub.delivery import watch as watching
-from hub.delivery.backoff import Backoff
+from hub.delivery.backoff import LONGEST_SECONDS, Backoff
 from hub.delivery.connectors import find, names
 from hub.delivery.decode import Decoder
 from hub.delivery.run import configure
@@ -72,6 +72,11 @@ def test_a_wait_that_was_asked_for_is_never_shortened() -> None:
     assert [backoff.failed(2.0), backoff.failed(2.0), backoff.failed(2.0)] == [2.0, 4.0, 5.0]
     assert backoff.failed(60.0) == 60.0
     assert Backoff().failed(0.0) == 0.0
+
+
+@pytest.mark.parametrize("asked", [float("inf"), 1e10, float("nan"), "60", -1.0, float("-inf")])
+def test_no_wait_is_without_end(asked: Any) -> None:
+    assert 0.0 <= Backoff(first=0.5).failed(asked) <= LONGEST_SECONDS
 
 
 def test_settings_for_all_and_for_one() -> None:
@@ -185,6 +190,11 @@ def test_a_delivery_as_cloudevent_is_plain_json() -> None:
         "/w==",
         {"a": "2026-01-01T00:00:00Z"},
     ]
+
+
+def test_any_time_can_be_written() -> None:
+    first, last = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), datetime.max.replace(tzinfo=UTC)
+    assert plain([first, last]) == ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999Z"]
 
 
 class Colour(StrEnum):

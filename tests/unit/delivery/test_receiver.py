@@ -52,6 +52,16 @@ def test_retry_holds_the_agency_and_keeps_the_order(tmp_path: Path) -> None:
     assert at.sink.opened == 1
 
 
+def test_a_batch_that_fails_for_ever_does_not_keep_other_partitions_waiting(tmp_path: Path) -> None:
+    at = bench(tmp_path, Script([ValueError("of this batch")]))
+    at.receiver.submit(Job(HERE, records(1)))
+    at.receiver.submit(Job(THERE, records(1, partition=1)))
+    at.receiver.start()
+    assert at.done.get(timeout=5).where == THERE
+    at.receiver.stop()
+    assert at.receiver.join(time.monotonic() + 5)
+
+
 def test_an_unforeseen_exception_is_a_retry_with_a_new_sink_and_says_nothing_of_the_event(
     tmp_path: Path,
 ) -> None:
