@@ -113,11 +113,16 @@ class Audit:
         while not self._stop.wait(min(self._every * 2**failures, PATIENCE) if failures else self._every):
             failures = 0 if self._flush() else min(failures + 1, 10)
         deadline = time.monotonic() + PATIENCE / 2
-        while not self._flush() and time.monotonic() < deadline:
-            time.sleep(self._every)
+        while not (self._flush() and self._is_empty()) and time.monotonic() < deadline:
+            if self._failing:
+                time.sleep(self._every)
+
+    def _is_empty(self) -> bool:
+        with self._lock:
+            return not self._folded
 
     def _flush(self) -> bool:
-        """Whether all that had come is written."""
+        """Whether what was taken is written; what has come while it could not be is taken by the next."""
         if not self._taken:
             self._take()
         if not self._taken:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from hub.access.audit import Entry
@@ -27,6 +27,8 @@ from hub.pipeline.summarise import Chain
 TOPIC = "audit"
 WRITE_SECONDS = 10.0
 SETTINGS = {"max_block_ms": 5_000, "request_timeout_ms": 5_000, "delivery_timeout_ms": 8_000}
+DECIDED_SECONDS = 30.0
+"""After so long the broker has ended the transaction of a worker that was killed."""
 STEP = 256
 """Records looked at first, from the end backwards, for the last entry of a writer."""
 
@@ -107,7 +109,7 @@ def _tail(connection: Connection, codec: RecordCodec, part: TopicPartition, writ
     """The writer's newest entries in order, as ends of its chain; at least the last one, where there is any."""
     with consumer(connection) as client:
         client.assign([part])
-        first, end = client.beginning_offsets([part])[part], client.end_offsets([part])[part]
+        first, end = client.beginning_offsets([part])[part], _decided(connection, client, part)
         start, step, found = end, STEP, list[Chain]()
         while not found and start > first:
             upto, start, step = start, max(first, start - step), step * 4
@@ -124,3 +126,16 @@ def _tail(connection: Connection, codec: RecordCodec, part: TopicPartition, writ
                         entry = codec.unpack(record.value)
                         found.append(Chain(writer, entry["number"], entry["hash"]))
         yield from found
+
+
+def _decided(connection: Connection, client: KafkaConsumer, part: TopicPartition) -> int:
+    """The end, once all is decided that is there now: an open transaction of another writer, of a worker that was
+    killed perhaps, hides from a reader of what is committed whatever came after it."""
+    with consumer(connection, isolation="read_uncommitted") as all_of_it:
+        there = all_of_it.end_offsets([part])[part]
+    deadline = time.monotonic() + DECIDED_SECONDS
+    while (end := client.end_offsets([part])[part]) < there:
+        if time.monotonic() > deadline:
+            raise Retry(f"a transaction in {TOPIC}/{part.partition} stays open")
+        time.sleep(0.1)
+    return int(end)

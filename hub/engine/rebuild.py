@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
 
 from hub.engine.spec import Progress, Restore
+from hub.errors import Retry
 from hub.kafka.connection import Connection
 from hub.pipeline.restore import Restoring
 from hub.pipeline.rulebook import Codecs
@@ -32,6 +33,9 @@ CHUNK = 1000
 
 READING = 0.2
 """Of the work of a rebuild, the share that is reading; the other part makes entries of what was read."""
+
+DECIDED_SECONDS, DECIDED_EVERY = 30.0, 0.05
+"""After so long the broker has ended the transaction of a worker that was killed; and between two looks."""
 
 FETCH_BYTES = 1 << 20
 """Of a partition in one answer of the broker: thousands of facts. With four times as much it is not faster."""
@@ -136,8 +140,7 @@ async def last_link(connection: Connection, codecs: Codecs, partition: int, writ
     """The end of a writer's audit chain, searched backwards in growing steps."""
     tp = TopicPartition("audit", partition)
     async with _reader(connection, tp) as consumer:
-        first = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await consumer.end_offsets([tp]))[tp]
+        first, end = (await consumer.beginning_offsets([tp]))[tp], await _decided(connection, consumer, tp)
         step, upto = 64, end
         while upto > first:
             start = max(first, upto - step)
@@ -154,11 +157,26 @@ async def last_link(connection: Connection, codecs: Codecs, partition: int, writ
     return Chain(writer)
 
 
+async def _decided(connection: Connection, consumer: AIOKafkaConsumer[bytes, bytes], tp: TopicPartition) -> int:
+    """The end, once all is decided that is there now. Others write here, too: what one that was killed has left open
+    hides from a reader of what is committed whatever came after it, until it is ended. Raises `Retry`."""
+    async with _reader(connection, tp, "read_uncommitted") as all_of_it:
+        there: int = (await all_of_it.end_offsets([tp]))[tp]
+    deadline = time.monotonic() + DECIDED_SECONDS
+    while (end := (await consumer.end_offsets([tp]))[tp]) < there:
+        if time.monotonic() > deadline:
+            raise Retry(f"a transaction in {tp.topic}/{tp.partition} stays open")
+        await asyncio.sleep(DECIDED_EVERY)
+    return int(end)
+
+
 @asynccontextmanager
-async def _reader(connection: Connection, tp: TopicPartition) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]:
+async def _reader(
+    connection: Connection, tp: TopicPartition, isolation: str = "read_committed"
+) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]:
     consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
         **connection.aiokafka(),
-        isolation_level="read_committed",
+        isolation_level=isolation,
         enable_auto_commit=False,
         auto_offset_reset="none",
         max_partition_fetch_bytes=FETCH_BYTES,

@@ -151,6 +151,17 @@ def test_more_kinds_than_can_be_kept_are_counted_as_lost(log: Log, metrics: Metr
     assert lost(metrics) == ['hub_audit_lost_total{reason="full"} 3.0']
 
 
+def test_what_came_during_an_outage_is_written_at_the_end(log: Log, metrics: Metrics) -> None:
+    audit = Audit(log, metrics, every=0.2)
+    log.away = True
+    audit.denied("mod", "a", "x")
+    until(lambda: bool(log.asked))
+    audit.denied("mod", "b", "x")
+    log.away = False
+    audit.close()
+    assert len(log.written) == 2 and lost(metrics) == []
+
+
 def test_what_cannot_be_written_before_the_end_is_counted(
     log: Log, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
