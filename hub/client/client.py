@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 
-from hub.client.errors import HubProblem, sendable
+from hub.client.errors import HubAway, HubProblem, sendable
 from hub.client.results import Identity, Outcome, Receipts, Status, Story
 from hub.client.retry import Retry
 
@@ -55,9 +55,14 @@ class Client:
 
     def publish(self, type: str, data: Mapping[str, Any], **attributes: Any) -> Outcome:
         """Publish one event. `attributes`: id, time, sequence and others of CloudEvents; id and time are made where
-        they are not given. Raises `HubProblem` where the request as a whole is refused, `HubAway`."""
+        they are not given. Raises `HubProblem` where the request as a whole is refused, `HubAway`
+        with the `event` to send again: made anew it would be another one."""
         event = self.event_of(type, data, **attributes)
-        answer = self._post("/v1/events", event, SINGLE)
+        try:
+            answer = self._post("/v1/events", event, SINGLE)
+        except HubAway as away:
+            away.event = event
+            raise
         return self._outcomes(answer, [event])[0]
 
     def publish_many(self, events: Iterable[Mapping[str, Any]], *, dry_run: bool = False) -> Iterator[Outcome]:

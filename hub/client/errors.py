@@ -30,7 +30,13 @@ class HubProblem(Exception):
 
 
 class HubAway(Exception):
-    """The hub did not answer, or was busy, for as long as this client tries. Try again later: nothing is lost by it."""
+    """The hub did not answer, or was busy, for as long as this client tries. Try again later: nothing is lost by it.
+
+    It may have what was sent all the same. So send the same again, with its id and time: `event` is what
+    `Client.publish` sent, for `Client.publish_many([error.event])`.
+    """
+
+    event: Mapping[str, Any] | None = None
 
 
 class NotSent(Exception):

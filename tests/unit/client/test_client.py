@@ -83,6 +83,17 @@ def test_a_hub_that_stays_away_is_told() -> None:
     assert len(desk.asked) == 3 and "secret" not in str(told.value)
 
 
+def test_what_may_have_arrived_can_be_sent_again_as_it_was() -> None:
+    desk = Desk(httpx.ReadTimeout("the answer was lost"), httpx.ReadTimeout("again"), accept)
+    client = desk.client(attempts=2)
+    with pytest.raises(HubAway) as told:
+        client.publish("t.T", {})
+    assert told.value.event is not None
+    assert [outcome.ok for outcome in client.publish_many([told.value.event])] == [True]
+    first, _, last = (json.loads(request.content) for request in desk.asked)
+    assert [first] == last
+
+
 def test_patience_has_an_end() -> None:
     desk = Desk(busy(retry_after="100"))
     with pytest.raises(HubAway):
