@@ -25,6 +25,7 @@ CACHE_KIB = 64 << 10
 CHECKPOINT_PAGES = 16 << 10
 """64 MB: a page that changes often is written back once for many times."""
 
+COMPLETE = "SELECT 1 FROM meta WHERE name = 'complete'"
 BASE = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lives (topic TEXT PRIMARY KEY, id TEXT) WITHOUT ROWID;
@@ -92,6 +93,8 @@ class Writer:
     def beat(self, beat: Beat) -> None:
         with self.transaction():
             self.db.execute("INSERT OR REPLACE INTO meta VALUES ('beat', ?)", [json.dumps(beat)])
+            if beat.caught_up:
+                self.db.execute("INSERT OR IGNORE INTO meta VALUES ('complete', '')")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -140,11 +143,10 @@ class Reader:
             raise NotReady(f"{self._path.name} is not there yet") from None
 
     def complete(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """The same of a view that was read to the end. Raises `NotReady` as well while it is still being read: who is
-        not in it yet must not be told that nothing is known of him."""
+        """The same of a file that was once read to the end. Raises `NotReady` as well where it was not yet: who is not in
+        it must not be told that nothing is known of him."""
         found = self.rows(query, values)
-        beat = self.beat()  # after the rows: what is asked between two files is asked of the new one
-        if beat is None or not beat.caught_up:
+        if not self.rows(COMPLETE):  # after the rows: what is asked between two files is asked of the new one
             raise NotReady(f"{self._path.name} is still being read")
         return found
 
