@@ -34,6 +34,7 @@ CHUNK = 1000
 READING = 0.2
 """Of the work of a rebuild, the share that is reading; the other part makes entries of what was read."""
 
+AUDIT = "audit"
 DECIDED_SECONDS, DECIDED_EVERY = 30.0, 0.05
 """After so long the broker has ended the transaction of a worker that was killed; and between two looks."""
 
@@ -138,7 +139,7 @@ class _Work:
 
 async def last_link(connection: Connection, codecs: Codecs, partition: int, writer: str) -> Chain:
     """The end of a writer's audit chain, searched backwards in growing steps."""
-    tp = TopicPartition("audit", partition)
+    tp = TopicPartition(AUDIT, partition)
     async with _reader(connection, tp) as consumer:
         first, end = (await consumer.beginning_offsets([tp]))[tp], await _decided(connection, consumer, tp)
         step, upto = 64, end

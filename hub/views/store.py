@@ -143,8 +143,8 @@ class Reader:
             raise NotReady(f"{self._path.name} is not there yet") from None
 
     def complete(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """The same of a file that was once read to the end. Raises `NotReady` as well where it was not yet: who is not in
-        it must not be told that nothing is known of him."""
+        """The same of a file that was once read to the end. Raises `NotReady` as well where it was not yet: who is not
+        in it must not be told that nothing is known of him."""
         found = self.rows(query, values)
         if not self.rows(COMPLETE):  # after the rows: what is asked between two files is asked of the new one
             raise NotReady(f"{self._path.name} is still being read")

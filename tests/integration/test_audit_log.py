@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,10 +19,13 @@ from hub.access.entries import unpacker
 from hub.access.verify import verify
 from hub.admin.topics import apply, plan
 from hub.admin.wanted import TopicSpec
+from hub.engine import rebuild
 from hub.errors import Retry
+from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
 from hub.kafka.reading import Record, read_all
 from hub.metrics import Metrics
+from hub.pipeline.summarise import Chain
 
 Name = Callable[[str], str]
 
@@ -28,6 +33,10 @@ Name = Callable[[str], str]
 def entry(action: str) -> dict[str, Any]:
     what = {"kind": "DENIAL", "agency": "mod", "action": action, "code": "x"}
     return {**what, "at": 1_800_000_000_000, "origin": None, "counts": {"times": 1}}
+
+
+async def chain_of(broker: Connection, writer: str) -> Chain:
+    return await rebuild.last_link(broker, rules().codecs, 0, writer)
 
 
 class Topic:
@@ -71,6 +80,33 @@ def test_a_restart_goes_on_with_the_chain(topic: Topic) -> None:
     assert topic.actions() == ["1", "2", "3", "4"]
     chains, _ = verify(topic.records(), unpacker(schemas()))
     assert [(c.writer, c.entries, c.number) for c in chains.values()] == [(f"gateway.{topic.topic}", 4, 4)]
+
+
+def test_what_another_writer_has_left_open_hides_no_entries(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a worker that was killed does, until its transaction is ended."""
+    monkeypatch.setattr(audit_log, "crc32", lambda _: 0)
+    monkeypatch.setattr(rebuild, "AUDIT", topic.topic)
+    with topic.writer("gateway") as log:
+        log.write([entry("1")])
+        with producer(topic.broker, transactional_id=topic.topic) as killed:
+            killed.init_transactions()
+            killed.begin_transaction()
+            killed.send(topic.topic, b"never decided", b"killed", partition=0).get(timeout=10)
+            log.write([entry("2")])
+            ended = threading.Timer(1.0, killed.abort_transaction)
+            ended.start()
+            chain = asyncio.run(chain_of(topic.broker, f"gateway.{topic.topic}"))
+            ended.join()
+            killed.begin_transaction()
+            killed.send(topic.topic, b"never decided", b"killed", partition=0).get(timeout=10)
+            log.write([entry("3")])
+            ended = threading.Timer(1.0, killed.abort_transaction)
+            ended.start()
+            with topic.writer("gateway") as restarted:
+                restarted.write([entry("4")])
+            ended.join()
+    assert chain.number == 2
+    assert topic.actions() == ["1", "2", "3", "4"]
 
 
 def test_the_end_of_a_chain_is_found_behind_many_entries_of_others(
