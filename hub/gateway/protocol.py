@@ -51,7 +51,7 @@ class Gathered:
 
     def _send(self) -> None:
         parts, self._parts = self._parts, []
-        if parts:
+        if parts and not self._transport.is_closing():  # the caller may have gone meanwhile
             self._transport.write(b"".join(parts))
 
     def __getattr__(self, name: str) -> Any:
