@@ -71,9 +71,8 @@ class Appender:
         if self._producer is None:
             raise Retry("there is no producer at the moment")
         homes = [self._put(topic, line) for line in lines]
-        until = asyncio.get_running_loop().time() + self._seconds
-        for future in {batch.future for batch, _ in homes}:
-            if not (future.done() or await self._done_by(until, future)):
+        for future, done in [(future, self._wait(future)) for future in {batch.future for batch, _ in homes}]:
+            if not await done:
                 raise Retry(f"the broker did not take the records within {self._seconds:.0f} seconds")
             if error := _failure(future):
                 raise Retry(f"the broker did not take the records: {error}")
@@ -87,17 +86,17 @@ class Appender:
         if producer is not None:
             await _closed(producer, seconds)
 
-    async def _done_by(self, until: float, future: asyncio.Future[Any]) -> bool:
-        """Whether it was done in time. All wait equally long, so one timer will do, for whoever has waited longest."""
+    def _wait(self, future: asyncio.Future[Any]) -> asyncio.Future[bool]:
+        """Whether it is done in time. All wait equally long, so one timer will do, for whoever has waited longest."""
         loop, line = asyncio.get_running_loop(), self._line
         waiter: asyncio.Future[bool] = loop.create_future()
         future.add_done_callback(partial(_tell, waiter))
         while line and line[0][1].done():
             line.popleft()
-        line.append((until, waiter))
+        line.append((until := loop.time() + self._seconds, waiter))
         if self._timer is None:
             self._timer = loop.call_at(until, self._look)
-        return await waiter
+        return waiter
 
     def _look(self) -> None:
         """Who has waited long enough waits no longer."""
