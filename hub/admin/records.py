@@ -13,6 +13,11 @@ from hub.avro.records import WIRE_HEADER_BYTES, without_logical_types
 from hub.registry.schemas import Schemas
 
 
+def schema_id(value: bytes) -> int:
+    """Of the schema that the value says it was written with."""
+    return int.from_bytes(value[1:WIRE_HEADER_BYTES], "big")
+
+
 class Unpacker:
     """Wire bytes → (record name, plain values), for any registered schema."""
 
@@ -22,7 +27,7 @@ class Unpacker:
 
     def unpack(self, value: bytes) -> tuple[str, dict[str, Any]]:
         """Raises `KeyError` for an id that is not registered."""
-        name, schema = self._parsed(int.from_bytes(value[1:WIRE_HEADER_BYTES], "big"))
+        name, schema = self._parsed(schema_id(value))
         found = fastavro.schemaless_reader(io.BytesIO(value[WIRE_HEADER_BYTES:]), schema, None)
         assert isinstance(found, dict)
         return name, found

@@ -9,8 +9,7 @@ from typing import Any
 
 import structlog
 
-from hub.admin.records import Unpacker
-from hub.avro.records import WIRE_HEADER_BYTES
+from hub.admin.records import Unpacker, schema_id
 from hub.errors import Retry
 from hub.registry.schemas import Schemas
 
@@ -29,7 +28,7 @@ class Registered:
     def __init__(self, read: Callable[[], Schemas]) -> None:
         self._read = read
         self._unpacker = Unpacker(read())
-        self._asked: dict[bytes, float] = {}
+        self._asked: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def __call__(self, data: bytes | None) -> tuple[str, Mapping[str, Any]] | None:
@@ -45,7 +44,7 @@ class Registered:
 
     def _again(self, data: bytes) -> tuple[str, Mapping[str, Any]] | None:
         with self._lock:
-            id, now = data[:WIRE_HEADER_BYTES], time.monotonic()
+            id, now = schema_id(data), time.monotonic()
             if now - self._asked.get(id, -ASK_AGAIN_SECONDS) >= ASK_AGAIN_SECONDS:
                 try:
                     self._unpacker = Unpacker(self._read())
