@@ -17,12 +17,13 @@ def gateway(
     """The HTTP door for agencies: publish, ask, and know what became of it. Start as many as you like."""
     from hub import registry
     from hub.admin import keys, topics
-    from hub.gateway.serve import listening, run
+    from hub.gateway.serve import run
+    from hub.kafka.address import listening
     from hub.machine.running import connect, secret
     from hub.pipeline.rulebook import compile_rulebook
 
     settings = settings_of(data_dir=data_dir, gateway_host=host, gateway_port=port)
-    bound = listening(settings.gateway_host, settings.gateway_port)
+    bound = listening(settings.gateway_host, settings.gateway_port, "HUB_GATEWAY_PORT")
     connection, key, catalogue = connect(settings), secret(settings), catalogue_of(settings)
     partitions = topics.lane_partitions(connection, topics.wanted(catalogue))
     keys.claim(connection, key)

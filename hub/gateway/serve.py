@@ -61,14 +61,6 @@ class Parts:
     read_back: ReadBack
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket on that port (0: a free one). Raises `ConfigError` that names a port that is taken."""
-    try:
-        return socket.create_server((host, port), backlog=1024)
-    except OSError as error:
-        raise ConfigError(f"port {port} on {host} cannot be used ({error.strerror}): set HUB_GATEWAY_PORT") from error
-
-
 def run(settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, bound: socket.socket) -> None:
     """Serve on that socket until SIGTERM or SIGINT. Raises `ConfigError` before it begins."""
     with _parts(settings, connection, rules, ids) as parts:

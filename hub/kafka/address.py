@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 
 from hub.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
+HANDED = "HUB_LISTENING_FD"
+"""In a child's environment: the descriptor of a listening socket that its parent hands over."""
+BACKLOG = 1024
 # Kafka request: ApiVersions (18) version 0, correlation id 1, client id "hub"; the length comes before it.
 _API_VERSIONS = struct.pack(">hhih3s", 18, 0, 1, 3, b"hub")
 
@@ -28,6 +32,20 @@ def require_free(port: int) -> None:
         socket.create_server((LOOPBACK, port)).close()
     except OSError as error:
         raise ConfigError(f"port {port} on {LOOPBACK} is busy ({error.strerror}): choose another one") from error
+
+
+def listening(host: str, port: int, variable: str) -> socket.socket:
+    """A socket on that port (0: a free one), or the one that this process was handed.
+
+    Raises `ConfigError` that names a port that is taken and the `variable` that sets another one.
+    """
+    handed = os.environ.pop(HANDED, None)
+    if handed:
+        return socket.socket(fileno=int(handed))
+    try:
+        return socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"port {port} on {host} cannot be used ({error.strerror}): set {variable}") from error
 
 
 def answers(address: str, timeout: float = 1.0) -> bool:

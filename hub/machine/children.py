@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from hub.errors import Fatal
+from hub.kafka.address import HANDED
 from hub.machine.lifeline import LIFELINE
 
 log = structlog.get_logger(__name__)
@@ -29,11 +31,24 @@ class Child:
     """One process of the hub, `hub <command>`; started again when it ends by itself."""
 
     def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path, port: int
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        door: int | socket.socket,
     ) -> None:
-        self.name, self.port, self.restarts = name, port, 0
+        """`door`: the port of its metrics, or the socket it is to serve on, which stays open while it is started again:
+        who asks in the meantime waits."""
+        self._door = door if isinstance(door, socket.socket) else None
+        self.name, self.restarts = name, 0
+        self.port: int = door if isinstance(door, int) else door.getsockname()[1]
         self._command = [sys.executable, "-m", "hub", *command]
-        self.environment = {**os.environ, **environment, "HUB_METRICS_PORT": str(port), LIFELINE: "1"}
+        self.environment = {**os.environ, **environment, "HUB_METRICS_PORT": str(self.port), LIFELINE: "1"}
+        self._handed: tuple[int, ...] = ()
+        if self._door:
+            self._handed = (self._door.fileno(),)
+            self.environment[HANDED] = str(self._door.fileno())
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
@@ -55,6 +70,8 @@ class Child:
     def stop(self) -> None:
         """SIGTERM, patience, SIGKILL. Returns once it is gone."""
         self._stopping.set()
+        if self._door:
+            self._door.close()
         process = self._process
         if process is None:
             return
@@ -89,6 +106,7 @@ class Child:
             return subprocess.Popen(
                 self._command,
                 env=self.environment,
+                pass_fds=self._handed,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from hub import registry
 from hub.admin.topics import apply, plan, wanted
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError, Fatal
-from hub.kafka.address import LOOPBACK, free_ports, require_free
+from hub.kafka.address import LOOPBACK, free_ports, listening
 from hub.kafka.broker import Broker, Kind
 from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
@@ -138,25 +139,23 @@ def _registry(settings: Settings, connection: Connection, data_dir: Path) -> Chi
     """An open one, on this machine alone; none where another registry keeps the schemas."""
     if settings.schema_registry_url:
         return None
-    port = _preferred(settings.registry_port)
-    command = ["registry", "--host", LOOPBACK, "--port", str(port), "--access", "open"]
-    return Child("registry", command, _environment(settings, connection, data_dir), data_dir / "logs", port)
+    command, door = ["registry", "--access", "open"], _preferred(settings.registry_port)
+    return Child("registry", command, _environment(settings, connection, data_dir), data_dir / "logs", door)
 
 
 def _gateway(settings: Settings, connection: Connection, data_dir: Path) -> Child:
     """On this machine alone; another port where that of the settings is taken."""
-    port = _preferred(settings.gateway_port)
-    command = ["gateway", "--host", LOOPBACK, "--port", str(port)]
-    return Child("gateway", command, _environment(settings, connection, data_dir), data_dir / "logs", port)
+    door = _preferred(settings.gateway_port)
+    return Child("gateway", ["gateway"], _environment(settings, connection, data_dir), data_dir / "logs", door)
 
 
-def _preferred(port: int) -> int:
-    """That port, or a free one where another hub on this machine has it."""
+def _preferred(port: int) -> socket.socket:
+    """A socket on that port, or on a free one where another hub on this machine has it. From here on it is ours: were
+    the child to open it, another hub could come in between, and its answers would be taken for the child's."""
     try:
-        require_free(port)
+        return listening(LOOPBACK, port, "")
     except ConfigError:
-        return free_ports(1)[0]
-    return port or free_ports(1)[0]
+        return listening(LOOPBACK, 0, "")
 
 
 def _runs(pid: int) -> bool:

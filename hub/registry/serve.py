@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hub.access import Denied as NotLetIn
 from hub.access.doorkeeper import Tells
-from hub.errors import Admission, ConfigError
+from hub.errors import Admission
 from hub.metrics import HTTP_REJECTED, HTTP_REQUESTS, HTTP_SECONDS, Metrics
 from hub.registry.rest import Observe
 from hub.registry.rights import Denied
@@ -29,14 +29,6 @@ STOP_SECONDS = 10
 NOBODY = "nobody"
 PROTOCOL = H11Protocol
 """Bounds what headers may take; nobody asks a registry thousands of times a second."""
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket on that port (0: a free one). Raises `ConfigError` that names a port that is taken."""
-    try:
-        return socket.create_server((host, port), reuse_port=False)
-    except OSError as error:
-        raise ConfigError(f"port {port} on {host} cannot be used ({error.strerror}): set HUB_REGISTRY_PORT") from error
 
 
 def health(store: Store, metrics: Metrics) -> list[Route]:

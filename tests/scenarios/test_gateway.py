@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from world import VETERAN, catalogue
 from hub.access import token as tokens
 from hub.access.token_file import Token, writing
 from hub.client import Client, HubProblem
+from hub.kafka.address import free_ports
+from hub.machine.hub import _preferred
 
 
 class Door:
@@ -249,6 +252,22 @@ def test_a_busy_port_is_named(door: Door) -> None:
     command = [sys.executable, "-m", "hub", "gateway", "--port", str(port), "--data-dir", str(door.hub.folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and f"port {port}" in done.stderr and "HUB_GATEWAY_PORT" in done.stderr
+
+
+def test_who_asks_while_the_gateway_is_started_again_waits(door: Door) -> None:
+    """The hub keeps the port: no other process, another hub's gateway least of all, can answer in its place."""
+    pid = door.hub.hub.gateway.pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    assert httpx.get(f"{door.url}/healthz", timeout=60).status_code == 200
+    assert door.hub.hub.gateway.pid not in (pid, None)
+    door.hub.until(lambda: door.hub.hub.gateway.answers("/readyz"))
+
+
+def test_two_hubs_that_start_at_once_have_two_doors() -> None:
+    (port,) = free_ports(1)
+    with _preferred(port) as one, _preferred(port) as other:
+        assert one.getsockname()[1] == port != other.getsockname()[1]
 
 
 def test_the_gateway_needs_the_hubs_own_key(door: Door, tmp_path: Path) -> None:
