@@ -22,9 +22,8 @@ from hub.errors import Retry
 from hub.kafka.clients import consumer, producer
 from hub.kafka.connection import Connection
 from hub.kafka.following import describe
-from hub.pipeline.summarise import Chain
+from hub.pipeline.summarise import TOPIC, Chain
 
-TOPIC = "audit"
 WRITE_SECONDS = 10.0
 SETTINGS = {"max_block_ms": 5_000, "request_timeout_ms": 5_000, "delivery_timeout_ms": 8_000}
 DECIDED_SECONDS = 30.0

@@ -11,7 +11,7 @@ import structlog
 
 from hub.access import token_file
 from hub.access.caller import Unauthenticated
-from hub.access.token import ID_LETTERS, PREFIX, id_of, same
+from hub.access.token import claimed_id, id_of, same
 from hub.access.token_file import Token
 from hub.errors import Admission, ConfigError
 
@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = 1.0
 """Seconds between two looks at the file: the longest that a revoked token goes on working."""
 Stamp = tuple[int, int, int] | None
-ID = slice(len(PREFIX), len(PREFIX) + ID_LETTERS)
 NOBODYS = "0" * token_file.SHA256_HEX
 
 
@@ -43,7 +42,7 @@ class Tokens:
 
     def prove(self, text: str) -> Token:
         """The token that `text` is. Raises `Unauthenticated`; that it has ended is told to its holder alone."""
-        id = text[ID]  # whether it looks like a token matters only where it is none that is known
+        id = claimed_id(text)  # whether it looks like a token matters only where it is none that is known
         token = self._current().get(id)
         if not same(text, token.hash if token else NOBODYS) or token is None:
             if id_of(text) is None:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hub import registry
-from hub.access.audit_log import TOPIC
 from hub.access.entries import unpacker
 from hub.access.verify import Chained, Unpack, verify
 from hub.commands.terminal import AsJson, DataDir, out, settings_of, table
@@ -20,6 +19,7 @@ from hub.kafka.connection import Connection
 from hub.kafka.following import describe
 from hub.kafka.reading import Record, read_all
 from hub.machine.running import connect
+from hub.pipeline.summarise import TOPIC
 
 app = typer.Typer(help="The audit: denials, what left for whom, what operators did.", no_args_is_help=True)
 SETTLE = 2.0

@@ -21,6 +21,7 @@ from hub.errors import Retry
 from hub.kafka.connection import Connection
 from hub.pipeline.restore import Restoring
 from hub.pipeline.rulebook import Codecs
+from hub.pipeline.summarise import TOPIC as AUDIT
 from hub.pipeline.summarise import Chain
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,6 @@ CHUNK = 1000
 READING = 0.2
 """Of the work of a rebuild, the share that is reading; the other part makes entries of what was read."""
 
-AUDIT = "audit"
 DECIDED_SECONDS, DECIDED_EVERY = 30.0, 0.05
 """After so long the broker has ended the transaction of a worker that was killed; and between two looks."""
 

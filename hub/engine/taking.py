@@ -101,10 +101,12 @@ class Ahead:
         self._turn, self._began = who, now
         return True
 
-    def done(self, who: object) -> None:
-        """What was taken in the turn, if there was one, is committed."""
-        if self._turn is who:
+    def done(self, who: object) -> bool:
+        """What was taken in the turn, if there was one, is committed; whether there was one."""
+        had = self._turn is who
+        if had:
             self._turn = None
+        return had
 
     def leave(self, who: object) -> None:
         """Out of the line, too."""
@@ -141,20 +143,22 @@ class Taking:
 
         With `already`: what is at hand to go with so many that were taken before, from those that are not behind.
         """
-        ahead, most = self._ahead, self._most - already
+        ahead, most, had = self._ahead, self._most - already, False
         if ahead is not None and not already:
-            self._held = self._behind(ahead)
-            (ahead.done if self._held else ahead.leave)(self)
+            had, self._held = ahead.done(self), self._behind(ahead)
+            if not self._held:
+                ahead.leave(self)
         behind = self._held
-        turn = ahead is not None and bool(behind) and not already and ahead.turn(self)
         live = [tp for tp in self._tps if tp not in behind and not self._paused(tp.topic)]
+        theirs = most == 1 and had and bool(self._ready(live))  # a batch of one has room for one of both
+        turn = ahead is not None and bool(behind) and not (already or theirs) and ahead.turn(self)
         taken: dict[TopicPartition, list[Any]] = {}
-        if live and most > 0:
+        room = max(most - SHARE, most // 2) if turn else most
+        if live and room > 0:
             wait = 0 if already or turn else HELD_WAIT_MS if behind else WAIT_MS
-            taken = await self._take(live, wait, max(most - SHARE, most // 2, 1) if turn else most)
-        if turn:  # one more than `most` where that is 1: both go on
-            room = max(1, most - sum(map(len, taken.values())))
-            taken |= await self._share(behind, 0 if taken else HELD_WAIT_MS, room)
+            taken = await self._take(live, wait, room)
+        if turn:
+            taken |= await self._share(behind, 0 if taken else HELD_WAIT_MS, most - sum(map(len, taken.values())))
         elif not (live or already):
             await asyncio.sleep(HELD_WAIT_MS / 1000)  # others are at work, or ops has to say something
         return [record for records in taken.values() for record in records]

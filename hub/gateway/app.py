@@ -18,7 +18,7 @@ from hub.access import Denied
 from hub.errors import Door
 from hub.gateway.bounds import BUSY_SECONDS
 from hub.gateway.desk import HttpDesk
-from hub.gateway.exchange import Asked
+from hub.gateway.exchange import IndexedRequest
 from hub.gateway.refused import Refused
 from hub.metrics import HTTP_REQUESTS, HTTP_SECONDS, Metrics
 
@@ -42,7 +42,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
-        began, status, request = time.perf_counter(), 500, Asked(scope, receive)
+        began, status, request = time.perf_counter(), 500, IndexedRequest(scope, receive)
         route = self._route(scope)
         self.inside += 1
         try:

@@ -28,11 +28,12 @@ async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
         raise _too_large(bounds)
     parts: list[bytes] = []
     try:
-        if is_here(request):
-            await _all(request, parts, bounds, hold)
-        else:
-            async with asyncio.timeout(bounds.body_seconds):
-                await _all(request, parts, bounds, hold)
+        async with asyncio.timeout(None if is_here(request) else bounds.body_seconds):
+            more = True
+            while more:
+                more = await _more(request, parts, hold)
+                if hold.size > bounds.body_bytes:
+                    raise _too_large(bounds)
     except TimeoutError:
         detail = f"expected all of it within {bounds.body_seconds:.0f} seconds"
         raise Refused(408, Door.BODY_TOO_SLOW, detail, headers={"Connection": "close"}) from None
@@ -78,14 +79,6 @@ def parse(body: bytes) -> Any:
         code = Door.JSON_TOO_DEEP
     place = PLACE.search(said)
     raise Refused(400, code, place[1] if place else "")
-
-
-async def _all(request: Request, parts: list[bytes], bounds: Bounds, hold: Hold) -> None:
-    more = True
-    while more:
-        more = await _more(request, parts, hold)
-        if hold.size > bounds.body_bytes:
-            raise _too_large(bounds)
 
 
 async def _more(request: Request, parts: list[bytes], hold: Hold) -> bool:

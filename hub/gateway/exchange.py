@@ -13,19 +13,19 @@ from starlette.responses import Response
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
-class Asked(Request):
+class IndexedRequest(Request):
     """A request."""
 
     @cached_property
     def headers(self) -> Headers:
-        return Named(self.scope["headers"])
+        return IndexedHeaders(self.scope["headers"])
 
 
-class Named(Headers):
+class IndexedHeaders(Headers):
     """The headers of a request, by name."""
 
-    def __init__(self, raw: RawHeaders) -> None:
-        super().__init__(raw=list(raw))
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(raw=raw)
         self._first = dict(reversed(raw))
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
@@ -36,7 +36,7 @@ class Named(Headers):
         return self._first[key.lower().encode("latin-1")].decode("latin-1")
 
 
-class Answer(Response):
+class ReadyResponse(Response):
     """An answer with headers that are ready but for its length."""
 
     def __init__(self, text: str, status: int, ready: RawHeaders) -> None:

@@ -24,7 +24,7 @@ from hub.gateway.bounds import Hold
 from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
 from hub.gateway.details import in_language
 from hub.gateway.examine import Examined, Examiner, Refusal
-from hub.gateway.exchange import Answer, RawHeaders
+from hub.gateway.exchange import RawHeaders, ReadyResponse
 from hub.gateway.known import Found, Known
 from hub.gateway.refused import Refused
 from hub.gateway.story import Teller
@@ -188,7 +188,7 @@ class Publishing:
         if status == 422:
             said = problem_text(422, Door.EVENTS_REJECTED, language, f"{refused} of {all_} events rejected")
             text, media = said.decode()[:-1] + ", " + text[1:], PROBLEM
-        return Answer(text, status, HEADERS[media, language])
+        return ReadyResponse(text, status, HEADERS[media, language])
 
     def _count(
         self, request: Request, agency: str, told: Sequence[Told], counts: Mapping[str, int], dry_run: bool

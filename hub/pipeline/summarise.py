@@ -14,6 +14,7 @@ from hub.avro.records import RecordCodec
 from hub.event import Output, Result
 from hub.pipeline.rulebook import Codecs, Rulebook
 
+TOPIC = "audit"
 NOTHING = bytes(32)
 
 
@@ -46,7 +47,7 @@ def summarise(
     outputs = [Output("activity", partition, None, _activity(codecs, result, lane, chain, partition, records, now))]
     for entry in _entries(rules, result, now):
         value, chain = chain.add(codecs, entry)
-        outputs.append(Output("audit", partition, chain.writer.encode(), value))
+        outputs.append(Output(TOPIC, partition, chain.writer.encode(), value))
     return outputs, chain
 
 

@@ -146,8 +146,11 @@ class Reader:
         """The same of a file that was once read to the end. Raises `NotReady` as well where it was not yet: who is not
         in it must not be told that nothing is known of him."""
         found = self.rows(query, values)
-        if not self.rows(COMPLETE):  # after the rows: what is asked between two files is asked of the new one
-            raise NotReady(f"{self._path.name} is still being read")
+        asked: _Open = self._mine.open
+        if not asked.complete:
+            if not self.rows(COMPLETE):  # after the rows: what is asked between two files is asked of the new one
+                raise NotReady(f"{self._path.name} is still being read")
+            self._mine.open = self._mine.open._replace(complete=True)
         return found
 
     def beat(self) -> Beat | None:
@@ -182,8 +185,10 @@ class Reader:
 
 
 class _Open(NamedTuple):
-    """A connection, the file (inode) that it is to, and when that was last looked at."""
+    """A connection, the file (inode) that it is to, when that was last looked at, and whether it is known to have been
+    read to the end once."""
 
     db: sqlite3.Connection
     file: int
     looked: float
+    complete: bool = False

@@ -25,7 +25,6 @@ from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
 from hub.kafka.reading import Record, read_all
 from hub.metrics import Metrics
-from hub.pipeline.summarise import Chain
 
 Name = Callable[[str], str]
 
@@ -33,10 +32,6 @@ Name = Callable[[str], str]
 def entry(action: str) -> dict[str, Any]:
     what = {"kind": "DENIAL", "agency": "mod", "action": action, "code": "x"}
     return {**what, "at": 1_800_000_000_000, "origin": None, "counts": {"times": 1}}
-
-
-async def chain_of(broker: Connection, writer: str) -> Chain:
-    return await rebuild.last_link(broker, rules().codecs, 0, writer)
 
 
 class Topic:
@@ -82,6 +77,18 @@ def test_a_restart_goes_on_with_the_chain(topic: Topic) -> None:
     assert [(c.writer, c.entries, c.number) for c in chains.values()] == [(f"gateway.{topic.topic}", 4, 4)]
 
 
+@contextlib.contextmanager
+def left_open(client: KafkaProducer, topic: Topic, meanwhile: Callable[[], None]) -> Iterator[None]:
+    """A transaction that stays open while something is written, and is ended a second later."""
+    client.begin_transaction()
+    client.send(topic.topic, b"never decided", b"killed", partition=0).get(timeout=10)
+    meanwhile()
+    ended = threading.Timer(1.0, client.abort_transaction)
+    ended.start()
+    yield
+    ended.join()
+
+
 def test_what_another_writer_has_left_open_hides_no_entries(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a worker that was killed does, until its transaction is ended."""
     monkeypatch.setattr(audit_log, "crc32", lambda _: 0)
@@ -90,21 +97,14 @@ def test_what_another_writer_has_left_open_hides_no_entries(topic: Topic, monkey
         log.write([entry("1")])
         with producer(topic.broker, transactional_id=topic.topic) as killed:
             killed.init_transactions()
-            killed.begin_transaction()
-            killed.send(topic.topic, b"never decided", b"killed", partition=0).get(timeout=10)
-            log.write([entry("2")])
-            ended = threading.Timer(1.0, killed.abort_transaction)
-            ended.start()
-            chain = asyncio.run(chain_of(topic.broker, f"gateway.{topic.topic}"))
-            ended.join()
-            killed.begin_transaction()
-            killed.send(topic.topic, b"never decided", b"killed", partition=0).get(timeout=10)
-            log.write([entry("3")])
-            ended = threading.Timer(1.0, killed.abort_transaction)
-            ended.start()
-            with topic.writer("gateway") as restarted:
+            with left_open(killed, topic, lambda: log.write([entry("2")])):
+                codecs, writer = rules().codecs, f"gateway.{topic.topic}"
+                chain = asyncio.run(rebuild.last_link(topic.broker, codecs, 0, writer))
+            with (
+                left_open(killed, topic, lambda: log.write([entry("3")])),
+                topic.writer("gateway") as restarted,
+            ):
                 restarted.write([entry("4")])
-            ended.join()
     assert chain.number == 2
     assert topic.actions() == ["1", "2", "3", "4"]
 

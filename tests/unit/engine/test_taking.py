@@ -228,7 +228,7 @@ def test_every_record_is_taken_once_and_in_order(waiting: dict[str, int], most: 
     async def all_of_it() -> None:
         while any(consumer.left.values()):
             batch = await take()
-            assert 0 < len(batch) <= max(most, 2)
+            assert 0 < len(batch) <= most
             taken.extend(batch)
 
     asyncio.run(all_of_it())

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
+from workers import until
 
 from hub.errors import Fatal, Retry
 from hub.kafka.following import Following
@@ -25,13 +25,6 @@ def stop() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_position_that_has_left_kafka_begins_a_new_session() -> None:
@@ -67,7 +60,7 @@ def test_a_broken_file_on_a_full_disk_is_begun_anew_once_there_is_room(
 
     monkeypatch.setattr(follower._writer, "discard", full)
     follower.start()
-    until(lambda: len(sessions) > 1)
+    until(lambda: len(sessions) > 1, "it has begun anew", 10)
     assert len(tries) == 3 and follower.alive
 
 
