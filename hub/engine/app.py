@@ -18,7 +18,7 @@ from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 
 MODE = logging.getLogger("mode.agents")
-AGENTS_FETCH_SECONDS = 0.5
+AGENTS_WAIT_MS = 500
 """Faust's own wait is 1.5 s; where the broker does not wait, ours decides how busy an idle agent is."""
 
 AGENTS_FETCH_BYTES = 64 << 10
@@ -33,7 +33,7 @@ class _CommittedThread(AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         await super().on_start()
-        be_patient(self._consumer, AGENTS_FETCH_SECONDS)
+        be_patient(self._consumer, AGENTS_WAIT_MS)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

@@ -22,8 +22,9 @@ from hub.kafka.patience import be_patient
 
 log = structlog.get_logger(__name__)
 
-FETCH_WAIT_MS = 20
-"""How long a fetch that finds nothing waits; a partition just emptied is asked about again after that."""
+FETCH_WAIT_MS, IDLE_WAIT_MS = 20, 250
+"""How long a fetch that finds nothing waits; a partition just emptied is asked about again after that. Then where
+nothing has come for a while."""
 
 
 SILENT_MS = 15_000
@@ -86,7 +87,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             partition_assignment_strategy=[Numbers],
         )
         await consumer.start()
-        be_patient(consumer, FETCH_WAIT_MS / 1000)
+        be_patient(consumer, FETCH_WAIT_MS, IDLE_WAIT_MS)
         consumer.subscribe(topics=list(self.spec.topics), listener=self)
 
     @Service.task

@@ -108,7 +108,7 @@ class Notes(Service):
         )
         try:
             await consumer.start()
-            be_patient(consumer, WAIT_MS / 1000)
+            be_patient(consumer, WAIT_MS)
             consumer.assign(self._tps)
             self._consumer = consumer
             while not self.should_stop:
