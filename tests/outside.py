@@ -14,14 +14,14 @@ from typing import Any
 import avro.io
 import avro.schema
 import pytest
+from archive import PATIENCE, Archive
 from brokers import require_apache
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaException, Message, Producer
 
 from hub.catalogue import load
 from hub.machine.hub import Hub, running
 from hub.settings import Settings
 
-PATIENCE = 60.0
 _numbers = itertools.count(1)
 
 
@@ -72,6 +72,7 @@ class Outside:
                 "log_level": 0,
             }
         )
+        self._archive = Archive(self.bootstrap)
         self._schemas = {e["id"]: e for e in self._registered()}
 
     def schema_id(self, name: str) -> int:
@@ -151,32 +152,7 @@ class Outside:
 
     def read(self, *topics: str) -> list[Message]:
         """All committed records of topics, with a client that the hub does not use."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "group.id": "nobody",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 10,  # at the end of a partition Apache Kafka waits so long before it says so
-                "log_level": 0,
-            }
-        )
-        known = consumer.list_topics(timeout=10).topics
-        parts = [TopicPartition(topic, p, 0) for topic in topics for p in known[topic].partitions]
-        consumer.assign(parts)
-        messages, ended = [], set()
-        deadline = time.monotonic() + PATIENCE
-        while len(ended) < len(parts) and time.monotonic() < deadline:
-            for message in consumer.consume(500, 0.02):
-                if message.error():
-                    ended.add((message.topic(), message.partition()))
-                else:
-                    messages.append(message)
-        consumer.close()
-        assert len(ended) == len(parts), f"{topics[0]}… could not be read to its end"
-        return messages
+        return self._archive.read(*topics)
 
     def until(self, look: Callable[[], Sequence[Any]]) -> Sequence[Any]:
         """Look again until there is something."""

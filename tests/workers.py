@@ -21,7 +21,8 @@ from typing import Any
 
 import fastavro
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
+from archive import Archive
+from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 from world import VETERAN, catalogue, raw_schema, sample
 
@@ -195,6 +196,7 @@ class Stage:
     def __init__(self, connection: Connection, folder: Path) -> None:
         self.bootstrap, self.folder, self._connection = connection.bootstrap, folder, connection
         self.prepare(catalogue())
+        self._archive = Archive(self.bootstrap)
         self._schemas = {e["id"]: e for e in (json.loads(m.value() or b"") for m in self.read("_schemas"))}
         self._veteran = max(i for i, e in self._schemas.items() if e["subject"] == VETERAN)
         self.environment = {
@@ -288,21 +290,7 @@ class Stage:
 
     def read(self, *topics: str) -> list[Message]:
         """All that is committed in these topics."""
-        consumer = self.consumer()
-        known = consumer.list_topics(timeout=10).topics
-        parts = [TopicPartition(topic, p, 0) for topic in topics for p in known[topic].partitions]
-        consumer.assign(parts)
-        messages, ended = [], set()
-        deadline = time.monotonic() + PATIENCE
-        while len(ended) < len(parts):
-            assert time.monotonic() < deadline, f"{topics} could not be read to their ends"
-            for message in consumer.consume(1000, 0.02):
-                if message.error():
-                    ended.add((message.topic(), message.partition()))
-                else:
-                    messages.append(message)
-        consumer.close()
-        return messages
+        return self._archive.read(*topics)
 
 
 @pytest.fixture(scope="module")
