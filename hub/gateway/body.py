@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +29,7 @@ async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
         raise _too_large(bounds)
     parts: list[bytes] = []
     try:
-        async with asyncio.timeout(None if is_here(request) else bounds.body_seconds):
+        async with nullcontext() if is_here(request) else asyncio.timeout(bounds.body_seconds):
             more = True
             while more:
                 more = await _more(request, parts, hold)

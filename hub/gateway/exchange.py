@@ -4,7 +4,7 @@ those of an answer that are always the same are ready."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -16,9 +16,11 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class IndexedRequest(Request):
     """A request."""
 
-    @cached_property
+    @property
     def headers(self) -> Headers:
-        return IndexedHeaders(self.scope["headers"])
+        if not hasattr(self, "_headers"):  # starlette's own place for them; a cached_property would take a lock
+            self._headers = IndexedHeaders(self.scope["headers"])
+        return self._headers
 
 
 class IndexedHeaders(Headers):
@@ -29,11 +31,16 @@ class IndexedHeaders(Headers):
         self._first = dict(reversed(raw))
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        found = self._first.get(key.lower().encode("latin-1"))
+        found = self._first.get(_raw(key))
         return default if found is None else found.decode("latin-1")
 
     def __getitem__(self, key: str) -> str:
-        return self._first[key.lower().encode("latin-1")].decode("latin-1")
+        return self._first[_raw(key)].decode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _raw(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 class ReadyResponse(Response):

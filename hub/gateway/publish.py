@@ -138,14 +138,14 @@ class Publishing:
 
     async def _told(self, agency: str, found: Sequence[Examined | Refusal], dry_run: bool) -> list[Told]:
         good = [each for each in found if isinstance(each, Examined)]
-        known = dict(zip(map(id, good), await self._known.look(agency, good), strict=True)) if good else {}
+        known = iter(await self._known.look(agency, good)) if good else iter(())
         first: dict[bytes, Examined] = {}
         told: list[Told | Examined] = []
         for each in found:
             if isinstance(each, Refusal):
                 told.append(Told("rejected", each.id, each.rejection))
             else:
-                told.append(_compared(each, known[id(each)], first) or each)
+                told.append(_compared(each, next(known), first) or each)
         new = [each for each in told if isinstance(each, Examined)]
         records = await self._kept(agency, new) if new and not dry_run else [None] * len(new)
         placed = iter(records)
