@@ -259,11 +259,12 @@ def _ids(settings: Settings) -> registry.Schemas | None:
 
 def _row(catalogue: Catalogue, name: str, ids: registry.Schemas | None) -> dict[str, Any]:
     of = catalogue.types[name]
+    entry = ids.same(name, catalogue.text(name)) if ids else None
     return {
         "type": name,
         "stream": of.stream,
         "key": f"{of.key_kind}: {of.key_field}",
-        "id": ids.id_of(name) if ids else None,
+        "id": entry.id if entry else None,
         "published by": ", ".join(a.code for a in catalogue.agencies.values() if name in a.publishes),
         "received by": ", ".join(e.agency for e in catalogue.entitlements[name]),
     }
