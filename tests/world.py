@@ -201,10 +201,11 @@ class Memory:
 
     topics: dict[tuple[str, int], list[Rec]] = field(default_factory=dict)
     states: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    rulebook: Rulebook = field(default_factory=rules)
 
     def __post_init__(self) -> None:
-        self.gate = Gate(rules(), lambda: NOW)
-        self.ledger = Ledger(rules(), lambda: NOW)
+        self.gate = Gate(self.rulebook, lambda: NOW)
+        self.ledger = Ledger(self.rulebook, lambda: NOW)
 
     def write(self, row: Row) -> Rec:
         output = Output(*row)

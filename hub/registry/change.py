@@ -176,4 +176,7 @@ def _unreferenced(schemas: Schemas, entry: Entry) -> None:
 
 
 def _gone(schemas: Schemas, entries: list[Entry]) -> list[Change]:
+    """Raises `Refused` (42205) for what is the hub's own: kept events name their version by its id."""
+    if any(is_own(entry.subject) for entry in entries):
+        raise refusals.not_permitted("What is the hub's own stays: kept events could not be read without it")
     return [*(entry.removal() for entry in entries), highest_change(schemas.highest_id)]

@@ -126,10 +126,12 @@ def test_a_wrong_proof_is_no_proof(registry: Registry) -> None:
     assert refused.value.code == 401 and json.load(refused.value)["error_code"] == 40101
 
 
-def test_the_owner_registers_the_next_version(closed: str) -> None:
+def test_the_owner_registers_the_next_version_and_nobody_removes_one_for_good(closed: str) -> None:
+    """Kept events name it by its id."""
     owner = Registry(closed, OWNER)
     id = owner.register(TYPE, changed())
     assert owner.get(f"/subjects/{TYPE}/versions/latest")["id"] == id
     operator = Registry(closed, "meis")
     assert operator.ask("DELETE", f"/subjects/{TYPE}/versions/2").body == 2
-    assert operator.ask("DELETE", f"/subjects/{TYPE}/versions/2", permanent=True).body == 2
+    assert operator.refused("DELETE", f"/subjects/{TYPE}/versions/2", permanent=True) == (422, 42205)
+    assert owner.get(f"/schemas/ids/{id}")["schema"]

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from world import NOW, VETERAN, Memory, catalogue, event, headers, rules, unpack
+from world import NOW, PARTITIONS, SECRET, VETERAN, Memory, catalogue, event, headers, rules, unpack
+
+from hub.avro.records import WIRE_HEADER_BYTES, wire_header
+from hub.pipeline.rulebook import compile_rulebook
+from hub.registry.change import delete_version
+from hub.registry.schemas import Schemas
 
 
 @pytest.mark.parametrize("type_name", sorted(catalogue().types))
@@ -32,6 +43,25 @@ def test_the_bytes_in_events_are_those_that_came() -> None:
     assert passed.key is not None and len(passed.key) == 32
     assert dict(passed.headers)["hub_origin"] == b"in.mes/0/0"
     assert dict(passed.headers)["hub_accepted"] == b"%d" % NOW
+
+
+def registered_too(edit: Callable[[dict[str, Any]], None]) -> tuple[Schemas, int]:
+    """What is registered, with one more version of the type; and that one's id."""
+    known, schema = Schemas(), copy.deepcopy(catalogue().types[VETERAN].schema)
+    edit(schema)
+    known.assign(catalogue().schemas())
+    (entry,) = known.assign([(VETERAN, json.dumps(schema))])
+    return known, entry.id
+
+
+def test_a_version_that_was_deleted_since_is_still_read() -> None:
+    """Events of it wait in the topics, and are kept for decades."""
+    known, id = registered_too(lambda schema: schema.update(doc="As it was."))
+    for change in delete_version(known, VETERAN, "2", permanent=False).changes:
+        known.apply(*change)
+    memory, sent = Memory(rulebook=compile_rulebook(catalogue(), known, SECRET, PARTITIONS)), event()
+    memory.carry(replace(sent, value=wire_header(id) + (sent.value or b"")[WIRE_HEADER_BYTES:]))
+    assert [unpack(receipt.value)["verdict"] for receipt in memory.all("receipts.mes")] == ["APPLIED"]
 
 
 def test_what_receivers_see_names_nobody() -> None:
