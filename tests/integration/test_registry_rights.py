@@ -85,6 +85,32 @@ def test_own_subjects_stay_readable_and_need_their_records_name(closed: str) -> 
     assert owner.refused("POST", f"/subjects/{TYPE}/versions", sent(renamed)) == (422, 42201)
 
 
+@pytest.mark.parametrize(
+    ("edit", "code", "said"),
+    [
+        (lambda schema: schema["fields"].pop(0), 409, "'fin'"),
+        (lambda schema: schema["fields"][5]["type"]["symbols"].append("PEACE"), 409, "PEACE"),
+        (lambda schema: schema.update(key={"person": "name"}), 42201, "keyed by fin"),
+    ],
+    ids=["no person", "another symbol", "another key"],
+)
+def test_what_a_running_hub_could_not_read_comes_with_the_catalogue(
+    closed: str, edit: Callable[[dict[str, Any]], None], code: int, said: str
+) -> None:
+    schema = copy.deepcopy(SCHEMA)
+    edit(schema)
+    for somebody in (OWNER, "meis"):
+        found = Registry(closed, somebody).ask("POST", f"/subjects/{TYPE}/versions", sent(schema))
+        assert found.body["error_code"] == code and said in found.body["message"], found
+    assert Registry(closed, OWNER).get(f"/subjects/{TYPE}/versions") == [1]
+
+
+def test_a_type_of_the_hub_refers_to_no_other_subject(closed: str) -> None:
+    inner = {"name": "az.zefer.veteran.VeteranCategory", "subject": TYPE, "version": 1}
+    found = Registry(closed, OWNER).ask("POST", f"/subjects/{TYPE}/versions", sent(changed(), references=[inner]))
+    assert found.body["error_code"] == 42201 and "complete in itself" in found.body["message"], found
+
+
 def test_a_closed_registry_takes_nothing_that_is_not_the_hubs(closed: str, name: Name) -> None:
     path = f"/subjects/{name('in.mod-value')}/versions"
     found = Registry(closed, OWNER).ask("POST", path, sent(changed()))

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from world import NOW, PARTITIONS, SECRET, VETERAN, Memory, catalogue, event, headers, rules, unpack
+from world import NOW, PARTITIONS, SECRET, VETERAN, Memory, catalogue, event, headers, rules, sample, unpack
 
-from hub.avro.records import WIRE_HEADER_BYTES, wire_header
+from hub.avro.codec import encode
+from hub.avro.records import WIRE_HEADER_BYTES, wire_header, without_logical_types
 from hub.pipeline.rulebook import compile_rulebook
 from hub.registry.change import delete_version
 from hub.registry.schemas import Schemas
@@ -62,6 +63,31 @@ def test_a_version_that_was_deleted_since_is_still_read() -> None:
     memory, sent = Memory(rulebook=compile_rulebook(catalogue(), known, SECRET, PARTITIONS)), event()
     memory.carry(replace(sent, value=wire_header(id) + (sent.value or b"")[WIRE_HEADER_BYTES:]))
     assert [unpack(receipt.value)["verdict"] for receipt in memory.all("receipts.mes")] == ["APPLIED"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "category"),
+    [
+        (lambda schema: schema["fields"].pop(0), "WAR"),
+        (lambda schema: schema["fields"][5]["type"]["symbols"].append("PEACE"), "PEACE"),
+    ],
+    ids=["no person", "another symbol"],
+)
+def test_a_version_that_cannot_be_read_is_refused_with_its_code(
+    edit: Callable[[dict[str, Any]], None], category: str
+) -> None:
+    """Whoever writes to the log of schemas past this registry may have put it there."""
+    known, id = registered_too(edit)
+    memory = Memory(rulebook=compile_rulebook(catalogue(), known, SECRET, PARTITIONS))
+    schema = copy.deepcopy(catalogue().types[VETERAN].schema)
+    edit(schema)
+    value = sample(VETERAN, category=category)
+    body = {field["name"]: value[field["name"]] for field in schema["fields"]}
+    memory.carry(replace(event(), value=encode(without_logical_types(schema), body, wire_header(id))))
+    (letter,) = memory.all("dlq.mes")
+    found = unpack(letter.value)
+    assert (found["code"], found["step"]) == ("body_invalid", "decode")
+    assert category not in found["detail"]
 
 
 def test_what_receivers_see_names_nobody() -> None:
