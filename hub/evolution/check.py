@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hub.errors import Problem
-from hub.evolution.breaks import parse
+from hub.evolution.breaks import unreadable
 from hub.evolution.released import Release, read_released, same, working
-from hub.registry.compatibility import Difference, differences
+from hub.registry.compatibility import Difference
 
 State = Literal["unchanged", "new", "changed", "broken", "gone"]
 
@@ -53,8 +53,9 @@ def _checked(
 def _unreadable(schema: dict[str, Any], release: Release, file: str) -> list[Problem]:
     fix = "give the field a default, widen instead of narrowing, or make a new type: a new meaning is a new type"
     old = f"data of version {release.version} cannot be read"
-    found = differences(parse(schema), parse(release.schema))
-    return [Problem(file, 1, f"{old} at {each.path}: {_said(each)}", fix) for each in found]
+    return [
+        Problem(file, 1, f"{old} at {each.path}: {_said(each)}", fix) for each in unreadable(schema, release.schema)
+    ]
 
 
 def _said(of: Difference) -> str:
