@@ -21,6 +21,7 @@ from hub.evolution.released import read_released
 
 TYPE = "az.zefer.veteran.VeteranStatusGranted"
 FILE = f"events/{TYPE}.avsc"
+AMOUNT = "az.zefer.support.VoucherIssued"
 Edit = Callable[[dict[str, Any]], None]
 
 
@@ -119,6 +120,30 @@ def test_what_makes_kept_events_unreadable_is_refused_with_its_path(tree: Path, 
     assert code == 1 and "cannot be released" in said and where in errors
 
 
+UNSOUND = {
+    "not JSON": lambda text: text + "}",
+    "unknown type 'nothing'": lambda text: text.replace('"string"', '"nothing"', 1),
+    "one record": lambda _: "[]",
+    "cannot be read": lambda _: "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("said", UNSOUND)
+def test_what_is_no_schema_is_told_with_file_and_line(tree: Path, said: str) -> None:
+    (tree / FILE).write_text(UNSOUND[said](json.dumps(shipped(), indent=2)))
+    for command, expected in (("check", 1), ("diff", 2)):
+        code, _, errors = hub(tree, "schema", command)
+        assert code == expected and f"schemas/{FILE}:" in errors and said in errors, errors
+
+
+def test_a_release_that_is_no_schema_any_more_is_told(tree: Path) -> None:
+    (tree / "released" / f"{TYPE}.v1.avsc").write_text("{")
+    code, _, errors = hub(tree, "schema", "check")
+    assert code == 1 and f"schemas/released/{TYPE}.v1.avsc" in errors and "was altered" in errors
+    code, _, errors = hub(tree, "schema", "diff")
+    assert code == 2 and "was altered" in errors
+
+
 def test_a_type_that_was_released_cannot_go(tree: Path) -> None:
     (tree / FILE).unlink()
     _, problems = check(tree)
@@ -207,9 +232,6 @@ def test_whoever_publishes_a_withdrawn_type_is_named(tree: Path) -> None:
     code, said, _ = hub(tree, "schema", "diff", TYPE, "--json")
     (row,) = json.loads(said)
     assert code == 3 and {each["who"] for each in row["breaks"] if each["how"] == PUBLISHES} == PUBLISHERS
-
-
-AMOUNT = "az.zefer.support.VoucherIssued"
 
 
 @pytest.mark.parametrize(("precision", "scale"), [(14, 4), (10, 2)])
