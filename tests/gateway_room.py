@@ -32,6 +32,7 @@ from hub.gateway.table import table
 from hub.handbook.example import example
 from hub.kafka.appending import Line, Place
 from hub.metrics import Metrics
+from hub.registry.schemas import Schemas
 from hub.settings import Limit
 from hub.views import receipts, statuses
 from hub.views.receipts import Receipts, Verdict
@@ -115,7 +116,7 @@ class Nowhere:
 class Room:
     """A gateway of its own for a test; what it was told of receipts is in `verdicts`, by the hub's event id."""
 
-    def __init__(self, bounds: Bounds | None = None, limit: Limit = MUCH) -> None:
+    def __init__(self, bounds: Bounds | None = None, limit: Limit = MUCH, registered: Schemas | None = None) -> None:
         self.broker, self.audit, self.metrics = Broker(), Auditors(), Metrics()
         self.bounds = bounds or Bounds()
         self.budget = Budget(self.bounds.waiting_bytes)
@@ -131,7 +132,7 @@ class Room:
         views: Any = Nothing()
         lookup: Any = Nowhere()
         questions = Questions(catalogue(), views, lookup, views.unpack, rules().secret)
-        about = About(self.desk, catalogue(), schemas(), limits)
+        about = About(self.desk, catalogue(), registered or schemas(), limits)
         self.document = Document(catalogue(), self.bounds)
         well = health.routes(self.metrics, list, lambda: None)
         self.routes = table(self.publishing, about, self.document, ask.routes(self.desk, questions), well)

@@ -54,6 +54,17 @@ def schemas() -> Schemas:
 
 
 @cache
+def moved_on() -> Schemas:
+    """As `schemas`, and of every subject a newer version, which this hub's catalogue does not have yet."""
+    found, field = Schemas(), {"name": "note", "type": ["null", "string"], "default": None}
+    field |= {"doc": "A note.", "classification": "open"}
+    found.assign(catalogue().schemas())
+    newer = ((subject, json.loads(text)) for subject, text in catalogue().schemas())
+    found.assign((s, json.dumps(schema | {"fields": [field, *schema["fields"]]})) for s, schema in newer)
+    return found
+
+
+@cache
 def rules() -> Rulebook:
     return compile_rulebook(catalogue(), schemas(), SECRET, PARTITIONS)
 
@@ -190,10 +201,11 @@ class Memory:
 
     topics: dict[tuple[str, int], list[Rec]] = field(default_factory=dict)
     states: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    rulebook: Rulebook = field(default_factory=rules)
 
     def __post_init__(self) -> None:
-        self.gate = Gate(rules(), lambda: NOW)
-        self.ledger = Ledger(rules(), lambda: NOW)
+        self.gate = Gate(self.rulebook, lambda: NOW)
+        self.ledger = Ledger(self.rulebook, lambda: NOW)
 
     def write(self, row: Row) -> Rec:
         output = Output(*row)

@@ -25,7 +25,7 @@ class Version(Protocol):
 class Registered(Protocol):
     """Where schemas are registered (`hub.registry.Schemas`)."""
 
-    def versions(self, subject: str) -> Sequence[Version]: ...
+    def versions(self, subject: str, *, deleted: bool = False) -> Sequence[Version]: ...
 
 
 def codec_of(schemas: Registered) -> RecordCodec:
@@ -39,7 +39,7 @@ def codec_of(schemas: Registered) -> RecordCodec:
 def unpacker(schemas: Registered) -> Unpack:
     """Reads an entry by the schema that it names. Raises `ConfigError` where no version is registered."""
     codec_of(schemas)
-    codecs = {v.id: RecordCodec(v.id, json.loads(v.schema)) for v in schemas.versions(SUBJECT)}
+    codecs = {v.id: RecordCodec(v.id, json.loads(v.schema)) for v in schemas.versions(SUBJECT, deleted=True)}
 
     def unpack(data: bytes) -> Mapping[str, Any]:
         if data[:1] != b"\0":

@@ -68,7 +68,7 @@ def draft(catalogue: Catalogue, ids: SchemaIds, agency: str, event: Mapping[str,
     if "id" in event and "time" not in event:
         raise ConfigError("/time: expected beside an id: sent again with another time it would be a conflict")
     try:
-        body = encode(of.schema, from_json(of.schema, event.get("data")), wire_header(ids.id_of(of.name)))
+        body = encode(of.schema, from_json(of.schema, event.get("data")), _head(catalogue, ids, of.name))
     except Invalid as error:
         where = f"/data{error.pointer}"
         raise ConfigError(f"{where}: expected {error.expected}, found {error.found}") from None
@@ -83,6 +83,13 @@ def draft(catalogue: Catalogue, ids: SchemaIds, agency: str, event: Mapping[str,
     headers = tuple((f"ce_{name}", text.encode()) for name, text in attributes.items())
     key = str(event["data"][of.key_field]).encode()
     return Draft(attributes["id"], key, body, (*headers, ("content-type", CONTENT_TYPE)))
+
+
+def _head(catalogue: Catalogue, ids: SchemaIds, name: str) -> bytes:
+    try:
+        return wire_header(ids.id_of(name, catalogue.text(name)))
+    except KeyError:
+        raise ConfigError(f"{name} is not registered as it is here; `hub topics apply` registers it") from None
 
 
 def send(connection: Connection, agency: str, drafts: Iterable[Draft]) -> Iterator[tuple[Draft, str]]:

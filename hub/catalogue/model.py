@@ -196,14 +196,18 @@ class Catalogue:
 
     def schemas(self) -> Iterator[tuple[str, str]]:
         """(subject, schema as JSON) of all that flows: event types, hub records, projections."""
-        yield from self._texts
+        yield from self._texts.items()
+
+    def text(self, subject: str) -> str:
+        """The schema of one of them: an owner may have registered a newer one, which this catalogue does not know."""
+        return self._texts[subject]
 
     @cached_property
-    def _texts(self) -> tuple[tuple[str, str], ...]:
+    def _texts(self) -> dict[str, str]:
         projected = {p.name: p.schema for p in self.projections.values()}
         events = {name: t.schema for name, t in self.types.items()}
         groups = (events, dict(self.records), projected)
-        return tuple((name, _compact(group[name])) for group in groups for name in sorted(group))
+        return {name: _compact(group[name]) for group in groups for name in sorted(group)}
 
 
 def _compact(schema: Schema) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 from hub import registry
 from hub.catalogue import SCHEMAS, Catalogue
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of, table
-from hub.errors import ConfigError, SchemaError
+from hub.errors import ConfigError, Problem, SchemaError
 from hub.machine.running import connect
 from hub.settings import Settings
 
@@ -106,14 +106,17 @@ def diff(
 ) -> None:
     """What changed since the last release and whom it breaks. Exit code 3: it breaks somebody."""
     from hub.evolution.breaks import Readers, broken, latest, withdrawn
-    from hub.evolution.released import read_released, working
+    from hub.evolution.released import read_released, sound, working
 
-    folder = _folder(settings_of())
-    released, now = latest(read_released(folder, [])), working(folder)
+    folder, problems = _folder(settings_of()), list[Problem]()
+    released, now = latest(read_released(folder, problems)), working(folder)
     chosen = sorted(names or {*released, *now})
     unknown = [name for name in chosen if name not in released and name not in now]
     if unknown:
         raise ConfigError(f"{unknown[0]} is no type of {folder}, nor was it ever released")
+    schemas = {name: schema for name in chosen if name in now and (schema := sound(folder, now[name], problems))}
+    if problems:
+        raise SchemaError(problems)
     readers = Readers(folder, _connectors_read())
     rows = []
     for name in chosen:
@@ -122,8 +125,7 @@ def diff(
         elif name not in now:
             rows.append(withdrawn(name, released[name].schema, readers).row())
         else:
-            new = json.loads(now[name].read_text(encoding="utf-8"))
-            rows += [each.row() for each in broken(name, released[name].schema, new, readers)]
+            rows += [each.row() for each in broken(name, released[name].schema, schemas[name], readers)]
     _print_diff(rows, as_json)
     raise typer.Exit(BREAKS if any(row["breaks"] for row in rows) else 0)
 
@@ -259,11 +261,12 @@ def _ids(settings: Settings) -> registry.Schemas | None:
 
 def _row(catalogue: Catalogue, name: str, ids: registry.Schemas | None) -> dict[str, Any]:
     of = catalogue.types[name]
+    entry = ids.same(name, catalogue.text(name)) if ids else None
     return {
         "type": name,
         "stream": of.stream,
         "key": f"{of.key_kind}: {of.key_field}",
-        "id": ids.id_of(name) if ids else None,
+        "id": entry.id if entry else None,
         "published by": ", ".join(a.code for a in catalogue.agencies.values() if name in a.publishes),
         "received by": ", ".join(e.agency for e in catalogue.entitlements[name]),
     }

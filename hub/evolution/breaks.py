@@ -1,4 +1,4 @@
-"""Whom a change breaks: whoever reads, asks for or computes with the field."""
+"""Whom a change breaks: whoever publishes, reads, asks for or computes with the field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import avro.schema
 import yaml
 
-from hub.evolution.changes import ADDED, REMOVED, SAID, TYPE, Change, changes
+from hub.evolution.changes import ADDED, DIGITS, NARROWED, REMOVED, RENAMED, SAID, TYPE, Change, changes
 from hub.evolution.released import Release
 from hub.registry.compatibility import Difference, differences
 
@@ -21,6 +21,7 @@ Reads = Mapping[str, Mapping[str, frozenset[str]]]
 
 
 ASKED = "its entitlement's `when` asks for it"
+PUBLISHES = "publishes it, and what it sends may be refused"
 
 
 class Hit(NamedTuple):
@@ -48,12 +49,17 @@ class Broken(NamedTuple):
 
 
 class Readers:
-    """Who reads what, straight from the files: a catalogue that no longer fits its schemas is when one asks."""
+    """Who reads and publishes what, straight from the files: one asks when a catalogue no longer fits its schemas."""
 
     def __init__(self, schemas: Path, connectors: Reads) -> None:
         files = sorted((schemas / "catalogue" / "entitlements").glob("*.yaml"))
         self._entitled = {path.stem: _receives(path) for path in files}
+        agencies = _yaml(schemas / "catalogue" / "agencies.yaml")
+        self._publishes = {each["code"]: each["publishes"] for each in agencies or ()}
         self._connectors = connectors
+
+    def publishers(self, type: str) -> Iterator[Hit]:
+        return (Hit(agency, PUBLISHES) for agency, types in self._publishes.items() if type in types)
 
     def of(self, type: str, field: str) -> Iterator[Hit]:
         """Whoever gets or asks for that field of that type."""
@@ -71,18 +77,25 @@ class Readers:
 
 def broken(type: str, old: Schema, new: Schema, readers: Readers) -> list[Broken]:
     """Every change between two versions, with whom it breaks."""
-    history = _fields(differences(parse(new), parse(old)), new)  # kept events, read as the new version
-    receivers = _fields(differences(parse(old), parse(new)), old)  # new events, read by programs of the old one
+    history = _fields(unreadable(new, old), new)  # kept events, read as the new version
+    receivers = _fields(unreadable(old, new), old)  # new events, read by programs of the old one
     return [_broken(type, change, old, readers, history, receivers) for change in changes(old, new)]
+
+
+def unreadable(reader: Schema, writer: Schema) -> list[Difference]:
+    """Everything for which data of `writer` cannot be read as `reader`, or not as what they say."""
+    places = {field["name"]: index for index, field in enumerate(reader["fields"])}
+    digits = (change for change in changes(writer, reader) if change.what == DIGITS)
+    moved = (Difference("DIGITS_MISMATCH", f"/fields/{places[each.field]}/type", each.detail) for each in digits)
+    return [*differences(parse(reader), parse(writer)), *moved]
 
 
 def withdrawn(type: str, old: Schema, readers: Readers) -> Broken:
     """A type that is gone altogether."""
     hits = {hit.who for field in old["fields"] for hit in readers.of(type, field["name"])}
     found = [Hit("hub", "kept events of this type cannot be read any more")]
-    return Broken(
-        type, Change("", REMOVED, "the whole type"), (*found, *(Hit(who, "receives it") for who in sorted(hits)))
-    )
+    found += (*readers.publishers(type), *(Hit(who, "receives it") for who in sorted(hits)))
+    return Broken(type, Change("", REMOVED, "the whole type"), tuple(found))
 
 
 def _broken(type: str, change: Change, old: Schema, readers: Readers, history: set[str], receivers: set[str]) -> Broken:
@@ -91,9 +104,11 @@ def _broken(type: str, change: Change, old: Schema, readers: Readers, history: s
     hits: list[Hit] = []
     if change.field in history:
         hits.append(Hit("hub", "kept events cannot be read as the new version"))
-    if change.field in receivers or change.what == REMOVED:
+    if change.field in history or change.what in (REMOVED, RENAMED, NARROWED):
+        hits += readers.publishers(type)
+    if change.field in receivers or change.what in (REMOVED, RENAMED):
         hits += readers.of(type, change.field)
-    elif change.what != ADDED:
+    elif change.what not in (ADDED, NARROWED):
         hits += (hit for hit in readers.of(type, change.field) if hit.how == ASKED)
     hits += _own(old, change)
     return Broken(type, change, tuple(dict.fromkeys(hits)))
@@ -129,5 +144,8 @@ def parse(schema: Schema) -> avro.schema.Schema:
 
 
 def _receives(path: Path) -> Mapping[str, Any]:
-    said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return said.get("receives") or {}
+    return (_yaml(path) or {}).get("receives") or {}
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))

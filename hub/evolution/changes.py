@@ -24,9 +24,14 @@ class Change(NamedTuple):
         return self.path.split(".")[0]
 
 
-ADDED, REMOVED, TYPE, SYMBOLS = "field added", "field removed", "type changed", "symbols changed"
+ADDED, REMOVED, RENAMED = "field added", "field removed", "field renamed"
+TYPE, SYMBOLS = "type changed", "symbols changed"
+DIGITS = "digits changed"
+"""Of a decimal: another scale moves its point, fewer digits do not hold what was kept. Avro's library sees bytes."""
+NARROWED = "narrowed"
+"""A rule or constraint: less may be sent than before; what was kept is read as it was."""
 SAID = "said otherwise"
-"""A doc, a rule or a constraint: data stay as they are."""
+"""A doc, a wider rule or constraint: data stay as they are."""
 
 
 def changes(old: Schema, new: Schema) -> list[Change]:
@@ -61,7 +66,7 @@ def _record(was: _Side, old: Schema, now: _Side, new: Schema, path: str) -> Iter
         yield from _type(was, known["type"], now, field["type"], here, spaces)
         yield from _attributes(known, field, here, {"type", "name", "aliases"})
         if known["name"] != field["name"]:
-            yield Change(here, SAID, f"renamed from {known['name']}, which stays its alias")
+            yield Change(f"{path}{known['name']}", RENAMED, f"to {field['name']}, which has it as an alias")
     for name, field in before.items():
         yield Change(f"{path}{name}", REMOVED, kind(field["type"]))
 
@@ -82,6 +87,10 @@ def _type(was: _Side, old: Any, now: _Side, new: Any, path: str, spaces: tuple[s
         yield from _record(was, old, now, new, f"{path}.")
     elif isinstance(old, dict) and old["type"] == "enum":
         yield from _symbols(old, new, path)
+    elif isinstance(old, dict) and old["type"] == "fixed" and old["size"] != new["size"]:
+        yield Change(path, TYPE, f"{old['size']} bytes → {new['size']} bytes")
+    elif isinstance(old, dict) and old.get("logicalType") == "decimal":
+        yield from _digits(old, new, path)
     elif isinstance(old, dict) and old["type"] in ("array", "map"):
         inner = "items" if old["type"] == "array" else "values"
         yield from _type(was, old[inner], now, new[inner], path, (before, after))
@@ -93,13 +102,41 @@ def _symbols(old: Schema, new: Schema, path: str) -> Iterator[Change]:
     said = [f"{verb} {', '.join(symbols)}" for verb, symbols in (("added", added), ("removed", gone)) if symbols]
     if said:
         yield Change(path, SYMBOLS, "; ".join(said))
+    if old.get("default") != new.get("default"):
+        yield Change(path, SAID, f"default of {new['name']}")
+
+
+def _digits(old: Schema, new: Schema, path: str) -> Iterator[Change]:
+    (precision, scale), (digits, places) = ((node["precision"], node.get("scale", 0)) for node in (old, new))
+    if (precision, scale) != (digits, places):
+        what = DIGITS if digits < precision or places != scale else TYPE
+        yield Change(path, what, f"decimal({precision}, {scale}) → decimal({digits}, {places})")
 
 
 def _attributes(old: Mapping[str, Any], new: Mapping[str, Any], path: str, but: set[str]) -> Iterator[Change]:
     names = [name for name in (*new, *(n for n in old if n not in new)) if name not in but]
     said = [name for name in names if old.get(name) != new.get(name)]
-    if said:
-        yield Change(path, SAID, ", ".join(said))
+    narrower = [name for name in said if _narrows(name, old.get(name), new.get(name))]
+    for what, found in ((NARROWED, narrower), (SAID, [name for name in said if name not in narrower])):
+        if found:
+            yield Change(path, what, ", ".join(found))
+
+
+def _narrows(name: str, was: Any, now: Any) -> bool:
+    """Whether less may be sent; of another pattern or list nobody can tell, so it may be less."""
+    match name:
+        case "maxLength" | "maximum":
+            return now is not None and (was is None or now < was)
+        case "minimum":
+            return now is not None and (was is None or now > was)
+        case "pattern" | "catalogue":
+            return now is not None
+        case "classification":
+            return bool(now == "identifier")  # a FİN has a form
+        case "rules":
+            return any(rule not in (was or ()) for rule in now or ())
+        case _:
+            return False
 
 
 def kind(node: Any) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hub.errors import Problem
-from hub.evolution.breaks import parse
-from hub.evolution.released import Release, read_released, same, working
-from hub.registry.compatibility import Difference, differences
+from hub.evolution.breaks import unreadable
+from hub.evolution.released import Release, read_released, same, sound, working
+from hub.registry.compatibility import Difference
 
 State = Literal["unchanged", "new", "changed", "broken", "gone"]
 
@@ -24,10 +23,13 @@ class Checked(NamedTuple):
 
 
 def check(schemas: Path) -> tuple[list[Checked], list[Problem]]:
-    """Of every schema how it stands to its releases, and what forbids to release the working tree."""
+    """Of every schema how it stands to its releases, and what of that forbids to release the working tree.
+
+    What is no sound schema at all is `broken`, and the catalogue's loader says why.
+    """
     problems: list[Problem] = []
     released = read_released(schemas, problems)
-    current = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in working(schemas).items()}
+    current = {name: sound(schemas, path, []) for name, path in working(schemas).items()}
     files = {name: f"schemas/{path.relative_to(schemas)}" for name, path in working(schemas).items()}
     found = [_checked(name, schema, released, files[name], problems) for name, schema in current.items()]
     for name in sorted(released.keys() - current.keys()):
@@ -38,9 +40,11 @@ def check(schemas: Path) -> tuple[list[Checked], list[Problem]]:
 
 
 def _checked(
-    name: str, schema: dict[str, Any], released: Mapping[str, list[Release]], file: str, problems: list[Problem]
+    name: str, schema: dict[str, Any] | None, released: Mapping[str, list[Release]], file: str, problems: list[Problem]
 ) -> Checked:
     before = released.get(name, [])
+    if schema is None:
+        return Checked(name, "broken", before[-1].version + 1 if before else 1)
     if not before:
         return Checked(name, "new", 1)
     if same(before[-1].schema, schema):
@@ -53,8 +57,9 @@ def _checked(
 def _unreadable(schema: dict[str, Any], release: Release, file: str) -> list[Problem]:
     fix = "give the field a default, widen instead of narrowing, or make a new type: a new meaning is a new type"
     old = f"data of version {release.version} cannot be read"
-    found = differences(parse(schema), parse(release.schema))
-    return [Problem(file, 1, f"{old} at {each.path}: {_said(each)}", fix) for each in found]
+    return [
+        Problem(file, 1, f"{old} at {each.path}: {_said(each)}", fix) for each in unreadable(schema, release.schema)
+    ]
 
 
 def _said(of: Difference) -> str:

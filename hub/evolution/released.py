@@ -11,8 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from hub.catalogue.events import OPTIONAL, REQUIRED
+from hub.catalogue.fields import ATTRIBUTES
+from hub.catalogue.soundness import check_schema
+from hub.catalogue.source import read
 from hub.errors import Problem
 from hub.registry.canonical import canonical, compact
 
@@ -35,7 +39,7 @@ class Release:
 
 
 def read_released(schemas: Path, problems: list[Problem]) -> dict[str, list[Release]]:
-    """Full name → its releases, ascending; what is altered, missing or misnamed is added to `problems`."""
+    """Full name → its releases, ascending; what is altered, missing or misnamed is added to `problems` instead."""
     folder = schemas / FOLDER
     sums = _sums(folder)
     found: dict[str, list[Release]] = {}
@@ -43,7 +47,7 @@ def read_released(schemas: Path, problems: list[Problem]) -> dict[str, list[Rele
         match = _NAME.fullmatch(path.name)
         if match is None or sums.get(path.name) != _digest(path):
             problems.append(_altered(path, known=path.name in sums))
-        if match is not None:
+        else:
             release = Release(match["name"], int(match["version"]), json.loads(path.read_text(encoding="utf-8")))
             found.setdefault(release.name, []).append(release)
     gone = sorted(sums.keys() - {path.name for path in folder.glob("*.avsc")})
@@ -71,6 +75,15 @@ def freeze(schemas: Path, current: Mapping[str, Path], released: Mapping[str, Se
 def working(schemas: Path) -> dict[str, Path]:
     """Full name → file of what the working tree would release: event types and the hub's own records."""
     return {path.stem: path for room in ("events", "hub") for path in sorted((schemas / room).glob("*.avsc"))}
+
+
+def sound(schemas: Path, path: Path, problems: list[Problem]) -> Schema | None:
+    """The schema in a file of the working tree; where it is none, `None`, and `problems` says why."""
+    document = read(path, f"schemas/{path.relative_to(schemas)}", problems)
+    root = frozenset({*REQUIRED, *OPTIONAL})
+    if document is None or not check_schema(document, problems, root=root, field=ATTRIBUTES):
+        return None
+    return cast("Schema", document.value)
 
 
 def same(one: Schema, other: Schema) -> bool:

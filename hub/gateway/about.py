@@ -85,6 +85,9 @@ class About:
     def _entitled(self, agency: str) -> Iterator[Entitlement]:
         return (e for rows in self._catalogue.entitlements.values() for e in rows if e.agency == agency)
 
+    def _id_of(self, subject: str) -> int:
+        return self._ids.id_of(subject, self._catalogue.text(subject))
+
     def _publishable(self, of: EventType) -> Publishable:
         return Publishable(
             type=of.name,
@@ -93,7 +96,7 @@ class About:
             subject=of.key_kind,
             key=of.key_field,
             fields=[_field(field) for field in of.schema["fields"]],
-            avro=SchemaLink(subject=of.name, id=self._ids.id_of(of.name), json_schema=reference(of.name)),
+            avro=SchemaLink(subject=of.name, id=self._id_of(of.name), json_schema=reference(of.name)),
             receivers=[e.agency for e in self._catalogue.entitlements[of.name]],
         )
 
@@ -108,7 +111,7 @@ class About:
             assumed=e.assumed,
             when={name: sorted(values) for name, values in e.when.items()} or None,
             fields=teller.seen(e),
-            projection=SchemaLink(subject=projection.name, id=self._ids.id_of(projection.name)),
+            projection=SchemaLink(subject=projection.name, id=self._id_of(projection.name)),
         )
 
 

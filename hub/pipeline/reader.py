@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 
 from hub.avro.codec import HEADER, decode, encode
+from hub.avro.invalid import invalid
 from hub.avro.records import wire_header
 from hub.avro.scanner import ProjectionPlan, Refused, ShownPlan, compile_scanner
 from hub.catalogue import EventType, Projection
@@ -72,7 +74,10 @@ class Reader:
         return self._reading(self._scan(value[:HEADER] + current), body)
 
     def _resolved(self, body: bytes) -> bytes:
-        event = fastavro.schemaless_reader(io.BytesIO(body), dict(self._written), self.type.schema)
+        try:
+            event = fastavro.schemaless_reader(io.BytesIO(body), dict(self._written), self.type.schema)
+        except (SchemaResolutionError, ValueError):  # its text may quote a value
+            raise invalid("what the catalogue's version of the type can read", "another version's") from None
         return encode(self.type.schema, event, b"")  # type: ignore[arg-type]
 
     def _reading(self, found: tuple[Any, ...], body: bytes) -> Reading:

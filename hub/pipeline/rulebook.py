@@ -38,7 +38,7 @@ class SchemaIds(Protocol):
     """Where schemas are registered (`hub.registry.Schemas`)."""
 
     def id_of(self, subject: str, schema: str | None = None) -> int: ...
-    def versions(self, subject: str) -> Sequence[Version]: ...
+    def versions(self, subject: str, *, deleted: bool = False) -> Sequence[Version]: ...
 
 
 class Codecs(NamedTuple):
@@ -138,11 +138,11 @@ def _readers(
     views: Mapping[str, tuple[View, ...]] = MappingProxyType({}),
     facts: RecordCodec | None = None,
 ) -> dict[int, Reader]:
-    """By schema id, for every registered version of every event type: what was written once stays readable."""
+    """By schema id, for every version of every event type, deleted ones too: what was written once stays readable."""
     return {
         version.id: Reader(of, json.loads(version.schema), wants(of), views.get(name, ()), _shown(of, facts))
         for name, of in catalogue.types.items()
-        for version in ids.versions(name)
+        for version in ids.versions(name, deleted=True)
     }
 
 

@@ -67,10 +67,11 @@ def lookup(asked: Asked) -> dict[str, Any]:
 def register(asked: Asked) -> Any:
     """What is there already is answered to whoever may read; what is new needs the right to it."""
     subject, draft = asked.subject, asked.draft()
+    of = asked.rights.catalogue.types.get(subject)
     found = asked.ask(lambda schemas: change.known(schemas, subject, draft))
     if found is None:
         asked.rights.register(asked.caller, subject)
-    return asked.store.change(lambda schemas: change.register(schemas, subject, draft))
+    return asked.store.change(lambda schemas: change.register(schemas, subject, draft, of))
 
 
 def delete_subject(asked: Asked) -> Any:

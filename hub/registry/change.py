@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from hub.catalogue import EventType
 from hub.registry import ask, refusals
 from hub.registry.ask import Draft
 from hub.registry.canonical import canonical
-from hub.registry.compatibility import Level
+from hub.registry.compatibility import Level, differences, said
 from hub.registry.entry import Change, Entry, config_change, highest_change, mode_change
 from hub.registry.references import whole
 from hub.registry.schemas import Schemas
@@ -37,8 +38,9 @@ def known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
     return found
 
 
-def register(schemas: Schemas, subject: str, draft: Draft) -> Decision:
-    """A new version, or the id of the same one. Raises `Refused` (409, 42201, 42205, 42207)."""
+def register(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> Decision:
+    """A new version, or the id of the same one. `of`: the catalogue's type, where the subject is one.
+    Raises `Refused` (409, 42201, 42205, 42207)."""
     mode = ask.mode(schemas, subject)
     if mode in READONLY:
         raise refusals.not_permitted(f"Subject {subject} is in read-only mode")
@@ -49,22 +51,34 @@ def register(schemas: Schemas, subject: str, draft: Draft) -> Decision:
         state = "is in import mode: an id is needed" if mode == "IMPORT" else "is not in import mode"
         raise refusals.not_permitted(f"Subject {subject} {state}")
     normalize = ask.normalizes(schemas, subject, draft.normalize)
-    check(schemas, subject, draft, lenient=mode == "IMPORT")
+    check(schemas, subject, draft, of, lenient=mode == "IMPORT")
     entry = schemas.next(subject, canonical(draft.schema, normalize=normalize), draft.references)
     entry = _imported(schemas, entry, draft) if draft.id is not None else entry
     return Decision([entry.change()], {"id": entry.id})
 
 
-def check(schemas: Schemas, subject: str, draft: Draft, *, lenient: bool = False) -> None:
-    """Raises `Refused`: 42201 for no Avro, or own and not sound; 409 with the paths for not compatible."""
+def check(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None, *, lenient: bool = False) -> None:
+    """Raises `Refused`: 42201 for no Avro, or own and not sound; 409 with the paths for not compatible with
+    earlier versions, or not with the catalogue's, as which hubs read it."""
     node = whole(schemas, draft.schema, draft.references)
     parse(node)
     problems = own_problems(subject, node) if is_own(subject) else []
     if problems:
         raise refusals.schema_invalid("; ".join(f"{each.message} ({each.fix})" for each in problems[:20]))
-    messages = [] if lenient else ask.incompatibilities(schemas, subject, draft, ask.at_stake(schemas, subject))
+    if of and (draft.references or node.get("key") != of.schema["key"]):
+        raise refusals.schema_invalid(f"a hub reads {subject} complete in itself, and keyed by {of.key_field}")
+    if lenient:
+        return
+    messages = ask.incompatibilities(schemas, subject, draft, ask.at_stake(schemas, subject))
+    messages = messages or (_unread(of, node) if of else [])
     if messages:
         raise refusals.incompatible(subject, messages)
+
+
+def _unread(of: EventType, node: Any) -> list[str]:
+    """Why a hub that has this version of the type could not read the other one's events."""
+    found = [said(each, "catalogue", "new") for each in differences(parse(of.schema), parse(node))]
+    return [*found, "{what running hubs cannot read comes with the catalogue: `hub schema register`}"] if found else []
 
 
 def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
@@ -176,4 +190,7 @@ def _unreferenced(schemas: Schemas, entry: Entry) -> None:
 
 
 def _gone(schemas: Schemas, entries: list[Entry]) -> list[Change]:
+    """Raises `Refused` (42205) for what is the hub's own: kept events name their version by its id."""
+    if any(is_own(entry.subject) for entry in entries):
+        raise refusals.not_permitted("What is the hub's own stays: kept events could not be read without it")
     return [*(entry.removal() for entry in entries), highest_change(schemas.highest_id)]

@@ -70,7 +70,9 @@ class Entitled:
     def __init__(self, catalogue: Catalogue, ids: SchemaIds) -> None:
         self._catalogue, self._ids = catalogue, ids
         self._parsed: dict[int, Parsed] = {}
-        self._current = {name: (ids.id_of(name), _parse(of.schema)) for name, of in catalogue.types.items()}
+        self._current = {
+            name: (ids.id_of(name, catalogue.text(name)), _parse(of.schema)) for name, of in catalogue.types.items()
+        }
         self._views: dict[str, list[View]] = {}
         self._shares: dict[str, list[Share]] = {}
         for name, of in catalogue.types.items():
@@ -141,7 +143,7 @@ class Entitled:
 
     def _view(self, of: EventType, row: Entitlement) -> View:
         name = self._catalogue.projections[row.mask].name
-        schema_id = self._ids.id_of(name)
+        schema_id = self._ids.id_of(name, self._catalogue.text(name))
         registered = json.loads(self._ids.by_id(schema_id).schema)
         seen = [f for f in of.schema["fields"] if f["name"] in row.clear or f["name"] in row.masked]
         if [f["name"] for f in registered["fields"]] != [f["name"] for f in seen]:

@@ -68,10 +68,13 @@ def run(
     """Simulate for `duration` seconds (None: without end) at `rate` records/s, or until `stop`; returns when all
     is acknowledged. Not for use within an event loop.
 
-    `progress` gets the growing report twice a second, from this thread. Raises `ConfigError` without a broker,
-    `KeyError` where a type's schema is not registered.
+    `progress` gets the growing report twice a second, from this thread. Raises `ConfigError` without a broker, and
+    where a type's schema is not registered.
     """
-    ids = {name: schemas.id_of(name) for name in catalogue.types}
+    try:
+        ids = {name: schemas.id_of(name, catalogue.text(name)) for name in catalogue.types}
+    except KeyError as missing:
+        raise ConfigError(f"a schema is not registered: {missing}; `hub topics apply` registers them") from None
     start = _now()
     records = plan(catalogue, ids, seed=seed, rate=rate, duration=duration, start=start, shares=shares)
     offices = _offices(catalogue, ids, seed, start)

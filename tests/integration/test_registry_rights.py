@@ -85,6 +85,32 @@ def test_own_subjects_stay_readable_and_need_their_records_name(closed: str) -> 
     assert owner.refused("POST", f"/subjects/{TYPE}/versions", sent(renamed)) == (422, 42201)
 
 
+@pytest.mark.parametrize(
+    ("edit", "code", "said"),
+    [
+        (lambda schema: schema["fields"].pop(0), 409, "'fin'"),
+        (lambda schema: schema["fields"][5]["type"]["symbols"].append("PEACE"), 409, "PEACE"),
+        (lambda schema: schema.update(key={"person": "name"}), 42201, "keyed by fin"),
+    ],
+    ids=["no person", "another symbol", "another key"],
+)
+def test_what_a_running_hub_could_not_read_comes_with_the_catalogue(
+    closed: str, edit: Callable[[dict[str, Any]], None], code: int, said: str
+) -> None:
+    schema = copy.deepcopy(SCHEMA)
+    edit(schema)
+    for somebody in (OWNER, "meis"):
+        found = Registry(closed, somebody).ask("POST", f"/subjects/{TYPE}/versions", sent(schema))
+        assert found.body["error_code"] == code and said in found.body["message"], found
+    assert Registry(closed, OWNER).get(f"/subjects/{TYPE}/versions") == [1]
+
+
+def test_a_type_of_the_hub_refers_to_no_other_subject(closed: str) -> None:
+    inner = {"name": "az.zefer.veteran.VeteranCategory", "subject": TYPE, "version": 1}
+    found = Registry(closed, OWNER).ask("POST", f"/subjects/{TYPE}/versions", sent(changed(), references=[inner]))
+    assert found.body["error_code"] == 42201 and "complete in itself" in found.body["message"], found
+
+
 def test_a_closed_registry_takes_nothing_that_is_not_the_hubs(closed: str, name: Name) -> None:
     path = f"/subjects/{name('in.mod-value')}/versions"
     found = Registry(closed, OWNER).ask("POST", path, sent(changed()))
@@ -126,10 +152,12 @@ def test_a_wrong_proof_is_no_proof(registry: Registry) -> None:
     assert refused.value.code == 401 and json.load(refused.value)["error_code"] == 40101
 
 
-def test_the_owner_registers_the_next_version(closed: str) -> None:
+def test_the_owner_registers_the_next_version_and_nobody_removes_one_for_good(closed: str) -> None:
+    """Kept events name it by its id."""
     owner = Registry(closed, OWNER)
     id = owner.register(TYPE, changed())
     assert owner.get(f"/subjects/{TYPE}/versions/latest")["id"] == id
     operator = Registry(closed, "meis")
     assert operator.ask("DELETE", f"/subjects/{TYPE}/versions/2").body == 2
-    assert operator.ask("DELETE", f"/subjects/{TYPE}/versions/2", permanent=True).body == 2
+    assert operator.refused("DELETE", f"/subjects/{TYPE}/versions/2", permanent=True) == (422, 42205)
+    assert owner.get(f"/schemas/ids/{id}")["schema"]

@@ -15,7 +15,7 @@ import pytest
 import typer
 import yaml
 from typer.testing import CliRunner
-from world import VETERAN, catalogue, schemas
+from world import VETERAN, catalogue, moved_on, schemas, unpack
 
 from hub import cli, logs
 from hub.admin import publish as publishing
@@ -248,6 +248,30 @@ def test_what_is_published_is_told_by_id_and_place(
     assert said.code == 0 and CANARY not in said.out
     told = [json.loads(line) for line in said.out.splitlines()]
     assert told == [{"id": event["id"], "record": f"in.mod/0/{n}"} for n, event in enumerate(events)]
+
+
+def test_an_event_is_written_as_the_catalogue_has_its_type(
+    run: Run, registered: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The type's owner has registered a newer version: what is sent still names the one that it was written with."""
+    sent: list[Any] = []
+    monkeypatch.setattr(cli.registry, "read", lambda _: moved_on())
+    monkeypatch.setattr(publishing, "send", lambda _, agency, drafts: sent.extend(drafts) or [])
+    (tmp_path / "events.json").write_text(json.dumps(EVENT))
+    assert run("publish", str(tmp_path / "events.json"), "--as", "mod").code == 0
+    assert unpack(sent[0].value)["surname"] == CANARY
+    listed = json.loads(run("schema", "list", "--json").out)
+    assert {row["type"]: row["id"] for row in listed} == {name: schemas().id_of(name) for name in catalogue().types}
+
+
+def test_what_is_not_registered_is_a_sentence(
+    run: Run, registered: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli.registry, "read", lambda _: cli.registry.Schemas())
+    (tmp_path / "events.json").write_text(json.dumps(EVENT))
+    a_sentence(run("publish", str(tmp_path / "events.json"), "--as", "mod"), VETERAN, "hub topics apply")
+    a_sentence(run("simulate"), "not registered", "hub topics apply")
+    assert {row["id"] for row in json.loads(run("schema", "list", "--json").out)} == {None}
 
 
 def test_codes_are_explained_in_the_files_that_people_read() -> None:

@@ -15,6 +15,7 @@ from hub.catalogue import SCHEMAS
 from hub.errors import ConfigError
 from hub.kafka.reading import Record
 from hub.pipeline.summarise import Chain
+from hub.registry.change import delete_version
 from hub.registry.schemas import Schemas
 
 ENTRY = {"at": NOW, "kind": "DENIAL", "agency": None, "action": "a", "code": None, "origin": None, "counts": {}}
@@ -36,6 +37,8 @@ def test_a_chain_goes_through_versions() -> None:
         codec = RecordCodec(version.id, json.loads(version.schema))
         value, chain = chain.add(Codecs(codec), ENTRY)
         records.append(Record("audit", 0, place, NOW, b"gateway.a", value, ()))
+    for change in delete_version(known, SUBJECT, "1", permanent=False).changes:
+        known.apply(*change)  # no longer offered, and read all the same
     chains, breaks = verify(records, unpacker(known))
     assert breaks == [] and chains["gateway.a"].entries == len(records) > 1
 

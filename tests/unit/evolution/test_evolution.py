@@ -11,16 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from world import catalogue
 
 from hub.catalogue import SCHEMAS
-from hub.evolution.breaks import Broken, Readers, broken
+from hub.evolution.breaks import PUBLISHES, Broken, Readers, broken
 from hub.evolution.changes import Change, changes
 from hub.evolution.check import check
 from hub.evolution.released import read_released
 
 TYPE = "az.zefer.veteran.VeteranStatusGranted"
 FILE = f"events/{TYPE}.avsc"
+AMOUNT = "az.zefer.support.VoucherIssued"
 Edit = Callable[[dict[str, Any]], None]
+
+
+def publishers(type: str) -> set[str]:
+    return {agency.code for agency in catalogue().agencies.values() if type in agency.publishes}
+
+
+PUBLISHERS = publishers(TYPE)
 
 
 def shipped() -> dict[str, Any]:
@@ -111,6 +120,30 @@ def test_what_makes_kept_events_unreadable_is_refused_with_its_path(tree: Path, 
     assert code == 1 and "cannot be released" in said and where in errors
 
 
+UNSOUND = {
+    "not JSON": lambda text: text + "}",
+    "unknown type 'nothing'": lambda text: text.replace('"string"', '"nothing"', 1),
+    "one record": lambda _: "[]",
+    "cannot be read": lambda _: "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("said", UNSOUND)
+def test_what_is_no_schema_is_told_with_file_and_line(tree: Path, said: str) -> None:
+    (tree / FILE).write_text(UNSOUND[said](json.dumps(shipped(), indent=2)))
+    for command, expected in (("check", 1), ("diff", 2)):
+        code, _, errors = hub(tree, "schema", command)
+        assert code == expected and f"schemas/{FILE}:" in errors and said in errors, errors
+
+
+def test_a_release_that_is_no_schema_any_more_is_told(tree: Path) -> None:
+    (tree / "released" / f"{TYPE}.v1.avsc").write_text("{")
+    code, _, errors = hub(tree, "schema", "check")
+    assert code == 1 and f"schemas/released/{TYPE}.v1.avsc" in errors and "was altered" in errors
+    code, _, errors = hub(tree, "schema", "diff")
+    assert code == 2 and "was altered" in errors
+
+
 def test_a_type_that_was_released_cannot_go(tree: Path) -> None:
     (tree / FILE).unlink()
     _, problems = check(tree)
@@ -153,8 +186,79 @@ def test_what_reads_as_before_hits_nobody(tree: Path) -> None:
     assert told(tree, lambda schema: field(schema, "name").update(doc="The given name.", maxLength=200)) == {"name": {}}
 
 
-def test_a_field_without_a_default_hits_the_kept_events(tree: Path) -> None:
-    assert told(tree, add()) == {"note": {"hub": "kept events cannot be read as the new version"}}
+def test_a_field_without_a_default_hits_the_kept_events_and_those_who_do_not_send_it(tree: Path) -> None:
+    found = told(tree, add())["note"]
+    assert found.pop("hub") == "kept events cannot be read as the new version"
+    assert set(found) == PUBLISHERS and set(found.values()) == {PUBLISHES}
+
+
+def rename(old: str, new: str) -> Edit:
+    return lambda schema: field(schema, old).update(name=new, aliases=[old])
+
+
+def test_a_renamed_field_is_gone_for_those_who_know_its_old_name(tree: Path) -> None:
+    found = told(tree, rename("surname", "family_name"), {"letters": {TYPE: frozenset({"surname"})}})["surname"]
+    assert found["zefer"] == "receives it clear" and found["fis"] == "receives it masked"
+    assert found["connector letters"] == "its code reads it" and "hub" not in found
+    assert set(found) >= PUBLISHERS
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("surname", {"maxLength": 40}),
+        ("surname", {"pattern": "[A-Z]+"}),
+        ("district", {"catalogue": "services"}),
+        ("document_number", {"classification": "identifier"}),
+    ],
+)
+def test_a_narrower_field_hits_those_who_publish_it(tree: Path, name: str, change: dict[str, Any]) -> None:
+    found = told(tree, lambda schema: field(schema, name).update(change))
+    assert found == {name: dict.fromkeys(PUBLISHERS, PUBLISHES)}
+
+
+def test_a_new_rule_hits_those_who_publish_the_type(tree: Path) -> None:
+    found = told(tree, lambda schema: schema["rules"].append(["birth_date", "<", "effective_from"]))
+    assert found == {"": dict.fromkeys(PUBLISHERS, PUBLISHES)}
+
+
+def test_a_wider_field_hits_nobody(tree: Path) -> None:
+    assert told(tree, lambda schema: field(schema, "surname").pop("maxLength")) == {"surname": {}}
+    assert told(tree, lambda schema: schema["rules"].clear()) == {"": {}}
+
+
+def test_whoever_publishes_a_withdrawn_type_is_named(tree: Path) -> None:
+    (tree / FILE).unlink()
+    code, said, _ = hub(tree, "schema", "diff", TYPE, "--json")
+    (row,) = json.loads(said)
+    assert code == 3 and {each["who"] for each in row["breaks"] if each["how"] == PUBLISHES} == PUBLISHERS
+
+
+@pytest.mark.parametrize(("precision", "scale"), [(14, 4), (10, 2)])
+def test_digits_that_move_or_go_make_kept_amounts_unreadable(tree: Path, precision: int, scale: int) -> None:
+    path = tree / f"events/{AMOUNT}.avsc"
+    schema = json.loads(path.read_text())
+    field(schema, "value")["type"][1].update(precision=precision, scale=scale)
+    path.write_text(json.dumps(schema, indent=2))
+    said = f"decimal(12, 2) → decimal({precision}, {scale})"
+    code, _, errors = hub(tree, "schema", "check")
+    assert code == 1 and said in errors and "/fields/" in errors
+    (row,) = json.loads(hub(tree, "schema", "diff", "--json")[1])
+    assert (row["field"], row["detail"]) == ("value", said)
+    hit = {each["who"] for each in row["breaks"]}
+    receivers = {e.agency for e in catalogue().entitlements[AMOUNT] if "value" in e.clear | e.masked}
+    assert "hub" in hit and hit >= publishers(AMOUNT) and (scale == 2 or hit >= receivers)
+
+
+def test_more_digits_hit_those_who_read_as_before(tree: Path) -> None:
+    path = tree / f"events/{AMOUNT}.avsc"
+    schema = json.loads(path.read_text())
+    field(schema, "value")["type"][1].update(precision=14)
+    path.write_text(json.dumps(schema, indent=2))
+    assert hub(tree, "schema", "check")[0] == 0
+    (row,) = json.loads(hub(tree, "schema", "diff", "--json")[1])
+    receivers = {e.agency for e in catalogue().entitlements[AMOUNT] if "value" in e.clear | e.masked}
+    assert {each["who"] for each in row["breaks"]} == receivers
 
 
 def test_diff_tells_people_and_programs(tree: Path) -> None:
@@ -205,5 +309,18 @@ def test_changes_within_records_lists_and_names() -> None:
     assert changes(old, new) == [
         Change("one.x", "type changed", "int → long"),
         Change("many.x", "type changed", "int → long"),
-        Change("fresh", "said otherwise", "renamed from old, which stays its alias"),
+        Change("old", "field renamed", "to fresh, which has it as an alias"),
+    ]
+
+
+def test_a_size_and_the_default_of_an_enum_are_told() -> None:
+    fixed = {"type": "fixed", "name": "F", "size": 4}
+    enum = {"type": "enum", "name": "E", "symbols": ["A", "B"], "default": "A"}
+    old = {"type": "record", "name": "R", "fields": [{"name": "f", "type": fixed}, {"name": "e", "type": enum}]}
+    new = json.loads(json.dumps(old))
+    new["fields"][0]["type"]["size"] = 8
+    del new["fields"][1]["type"]["default"]
+    assert changes(old, new) == [
+        Change("f", "type changed", "4 bytes → 8 bytes"),
+        Change("e", "said otherwise", "default of E"),
     ]

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from gateway_room import Room, event, publisher_of
 from openapi_spec_validator import validate
-from world import VETERAN, catalogue
+from world import VETERAN, catalogue, moved_on
 
 from hub.avro.codec import encode, from_json
 from hub.avro.invalid import Invalid
@@ -138,6 +138,14 @@ def test_whoami_and_catalogue_say_what_the_catalogue_says() -> None:
     assert set(received[VETERAN]["fields"]["masked"]) == mine.masked
     assert received[VETERAN]["law"] == catalogue().bases[mine.basis].name.az
     assert received[VETERAN]["when"] == {"service_branch": ["ARMY"]}
+
+
+def test_the_catalogue_names_the_ids_of_what_it_has_itself() -> None:
+    """And not those of a newer version that a type's owner has registered."""
+    first, second = Room(), Room(registered=moved_on())
+    for agency in ("mod", "zefer"):
+        found = [room.ask("GET", "/v1/catalogue", agency).json() for room in (first, second)]
+        assert found[0] == found[1]
 
 
 def test_a_wrong_method_or_path_is_a_problem_too() -> None:

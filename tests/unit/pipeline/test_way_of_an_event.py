@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from world import NOW, VETERAN, Memory, catalogue, event, headers, rules, unpack
+from world import NOW, PARTITIONS, SECRET, VETERAN, Memory, catalogue, event, headers, rules, sample, unpack
+
+from hub.avro.codec import encode
+from hub.avro.records import WIRE_HEADER_BYTES, wire_header, without_logical_types
+from hub.pipeline.rulebook import compile_rulebook
+from hub.registry.change import delete_version
+from hub.registry.schemas import Schemas
 
 
 @pytest.mark.parametrize("type_name", sorted(catalogue().types))
@@ -32,6 +44,50 @@ def test_the_bytes_in_events_are_those_that_came() -> None:
     assert passed.key is not None and len(passed.key) == 32
     assert dict(passed.headers)["hub_origin"] == b"in.mes/0/0"
     assert dict(passed.headers)["hub_accepted"] == b"%d" % NOW
+
+
+def registered_too(edit: Callable[[dict[str, Any]], None]) -> tuple[Schemas, int]:
+    """What is registered, with one more version of the type; and that one's id."""
+    known, schema = Schemas(), copy.deepcopy(catalogue().types[VETERAN].schema)
+    edit(schema)
+    known.assign(catalogue().schemas())
+    (entry,) = known.assign([(VETERAN, json.dumps(schema))])
+    return known, entry.id
+
+
+def test_a_version_that_was_deleted_since_is_still_read() -> None:
+    """Events of it wait in the topics, and are kept for decades."""
+    known, id = registered_too(lambda schema: schema.update(doc="As it was."))
+    for change in delete_version(known, VETERAN, "2", permanent=False).changes:
+        known.apply(*change)
+    memory, sent = Memory(rulebook=compile_rulebook(catalogue(), known, SECRET, PARTITIONS)), event()
+    memory.carry(replace(sent, value=wire_header(id) + (sent.value or b"")[WIRE_HEADER_BYTES:]))
+    assert [unpack(receipt.value)["verdict"] for receipt in memory.all("receipts.mes")] == ["APPLIED"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "category"),
+    [
+        (lambda schema: schema["fields"].pop(0), "WAR"),
+        (lambda schema: schema["fields"][5]["type"]["symbols"].append("PEACE"), "PEACE"),
+    ],
+    ids=["no person", "another symbol"],
+)
+def test_a_version_that_cannot_be_read_is_refused_with_its_code(
+    edit: Callable[[dict[str, Any]], None], category: str
+) -> None:
+    """Whoever writes to the log of schemas past this registry may have put it there."""
+    known, id = registered_too(edit)
+    memory = Memory(rulebook=compile_rulebook(catalogue(), known, SECRET, PARTITIONS))
+    schema = copy.deepcopy(catalogue().types[VETERAN].schema)
+    edit(schema)
+    value = sample(VETERAN, category=category)
+    body = {field["name"]: value[field["name"]] for field in schema["fields"]}
+    memory.carry(replace(event(), value=encode(without_logical_types(schema), body, wire_header(id))))
+    (letter,) = memory.all("dlq.mes")
+    found = unpack(letter.value)
+    assert (found["code"], found["step"]) == ("body_invalid", "decode")
+    assert category not in found["detail"]
 
 
 def test_what_receivers_see_names_nobody() -> None:

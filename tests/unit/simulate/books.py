@@ -12,6 +12,7 @@ from hub.avro.records import RecordCodec
 from hub.engine.partitioner import partition_of
 from hub.event import SOURCE_PREFIX, header
 from hub.kafka.connection import Connection
+from hub.registry.schemas import Schemas
 from hub.simulate.balance import Balance
 from hub.simulate.plan import plan
 from hub.simulate.planned import Planned
@@ -59,9 +60,9 @@ class Run:
         return [*self.records, replace(record, **end)]
 
 
-def audit(records: Log) -> Balance:
+def audit(records: Log, registered: Schemas | None = None) -> Balance:
     """The books with these records in them; no broker is there."""
-    balance = Balance(Connection.plain("127.0.0.1:1"), catalogue(), schemas())
+    balance = Balance(Connection.plain("127.0.0.1:1"), catalogue(), registered or schemas())
     for record in records:
         balance.take(record)
     return balance

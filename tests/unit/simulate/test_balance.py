@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from world import Rec, catalogue, unpack
+from world import Rec, catalogue, moved_on, unpack
 
 from hub.event import header
 from hub.simulate.planned import Sort
@@ -45,6 +45,11 @@ def test_a_good_run_is_balanced(run: Run) -> None:
     assert report["accepted"] == report["applied"] + report["duplicate"] + sum(report["rejected"].values())
     assert report["delivered"] == report["offered"]
     assert report["latency_ms"]["delivered"] == {"p50": 40, "p95": 40, "p99": 40}
+
+
+def test_a_version_that_the_catalogue_does_not_have_yet_changes_nothing(run: Run) -> None:
+    report = audit(run.records, moved_on()).report(run.report)
+    assert report["problems"] == [] and report["balanced"] is True
 
 
 def test_counts_are_per_agency_too(run: Run) -> None:
