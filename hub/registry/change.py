@@ -116,17 +116,19 @@ def delete_version(schemas: Schemas, subject: str, version: str, *, permanent: b
 
 
 def set_level(schemas: Schemas, subject: str | None, said: dict[str, Any]) -> Decision:
-    """`{"compatibility": …, "normalize": …}`; what is not named stays."""
+    """`{"compatibility": …, "normalize": …}`; what is not named, or null, stays. Raises `Refused` (42203)."""
     _writable(schemas, subject)
+    if not said.keys() & {"compatibility", "normalize"}:
+        raise refusals.level_invalid()
     new = dict(schemas.configs.get(subject, {}))
-    if "compatibility" in said or "normalize" not in said:
-        new["compatibilityLevel"] = _level(said.get("compatibility")).value
-    if "normalize" in said:
+    if said.get("compatibility") is not None:
+        new["compatibilityLevel"] = _level(said["compatibility"]).value
+    if said.get("normalize") is not None:
         if not isinstance(said["normalize"], bool):
             raise refusals.malformed("normalize is true or false")
         new["normalize"] = said["normalize"]
     answer = {("compatibility" if name == "compatibilityLevel" else name): value for name, value in new.items()}
-    return Decision([config_change(subject, new)], answer)
+    return Decision([config_change(subject, new)] if new else [], answer)
 
 
 def delete_level(schemas: Schemas, subject: str | None) -> Decision:
@@ -159,7 +161,7 @@ def delete_mode(schemas: Schemas, subject: str | None) -> Decision:
 
 def _level(said: object) -> Level:
     try:
-        return Level(str(said).upper())
+        return Level(said.upper() if isinstance(said, str) else "")
     except ValueError:
         raise refusals.level_invalid() from None
 

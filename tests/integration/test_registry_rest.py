@@ -139,6 +139,27 @@ def test_levels_are_inherited_and_taken_back(registry: Registry, name: Name) -> 
     assert registry.refused("PUT", f"/config/{subject}", {"compatibility": "SOME"}) == (422, 42203)
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"compatibilityLevel": "FULL"}, {"compatibility": 5}, {"compatibility": ["NONE"]}]
+)
+def test_what_names_no_level_changes_none(registry: Registry, name: Name, body: dict[str, Any]) -> None:
+    subject = name("config")
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "FULL"})
+    assert registry.refused("PUT", f"/config/{subject}", body) == (422, 42203)
+    assert registry.get(f"/config/{subject}") == {"compatibilityLevel": "FULL"}
+
+
+def test_a_level_that_is_null_stays(registry: Registry, name: Name) -> None:
+    subject = name("config")
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "FULL"})
+    for body in ({"compatibility": None}, {"compatibility": None, "normalize": True}, {"normalize": None}):
+        assert registry.ask("PUT", f"/config/{subject}", body).body["compatibility"] == "FULL"
+    assert registry.get(f"/config/{subject}") == {"compatibilityLevel": "FULL", "normalize": True}
+    nothing = name("config")
+    assert registry.ask("PUT", f"/config/{nothing}", {"compatibility": None}).body == {}
+    assert registry.refused("GET", f"/config/{nothing}") == (404, 40408)
+
+
 def test_references_are_resolved_and_protected(registry: Registry, name: Name) -> None:
     inner, outer = name("inner"), name("outer")
     used = unlike(A, inner)
