@@ -39,12 +39,12 @@ def known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
 
 def register(schemas: Schemas, subject: str, draft: Draft) -> Decision:
     """A new version, or the id of the same one. Raises `Refused` (409, 42201, 42205, 42207)."""
-    mode = ask.mode(schemas, subject)
-    if mode in READONLY:
-        raise refusals.not_permitted(f"Subject {subject} is in read-only mode")
     found = known(schemas, subject, draft)
     if found is not None:
         return Decision([], {"id": found.id})
+    mode = ask.mode(schemas, subject)
+    if mode in READONLY:
+        raise refusals.not_permitted(f"Subject {subject} is in read-only mode")
     if (draft.id is not None) != (mode == "IMPORT"):
         state = "is in import mode: an id is needed" if mode == "IMPORT" else "is not in import mode"
         raise refusals.not_permitted(f"Subject {subject} {state}")

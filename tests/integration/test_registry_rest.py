@@ -241,6 +241,7 @@ def test_modes(registry: Registry, name: Name) -> None:
     assert registry.get(versions) == [3]
     registry.ask("PUT", f"/mode/{subject}", {"mode": "READONLY"})
     assert registry.refused("POST", versions, sent(unlike(WIDER, subject))) == (422, 42205)
+    assert registry.register(subject, schema) == 70_001, "what is there already changes nothing"
     assert registry.refused("DELETE", f"/subjects/{subject}") == (422, 42205)
     assert registry.ask("DELETE", f"/mode/{subject}").body == {"mode": "READONLY"}
     assert registry.refused("PUT", f"/mode/{subject}", {"mode": "IMPORT"}) == (422, 42205)

@@ -13,6 +13,7 @@ from registry_server import Registry, sent, serving
 from hub import registry as schema_registry
 from hub.catalogue import load
 from hub.kafka.connection import Connection
+from hub.registry.store import Store
 
 TYPE = "az.zefer.veteran.VeteranStatusGranted"
 OWNER = load().types[TYPE].owner
@@ -55,6 +56,23 @@ def test_only_the_owner_registers_a_new_version(closed: str, registry_broker: Co
     assert "auto.register.schemas=false" in found.body["message"]
     assert Registry(closed).refused("POST", path, sent(changed())) == (401, 40101)
     assert Registry(closed, OTHER).get(path) == [1]
+
+
+def test_the_right_is_asked_of_the_state_that_is_written(closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody without the right registers again is deleted just before his request is decided."""
+    path, note, change = f"/subjects/{TYPE}/versions", sent(changed(name="race_note")), Store.change
+    operator = Registry(closed, "meis")
+    assert operator.ask("POST", path, note).status == 200
+
+    def deleted_just_before(store: Store, decide: Any) -> Any:
+        monkeypatch.setattr(Store, "change", change)
+        assert operator.ask("DELETE", f"{path}/latest").body == 2
+        return store.change(decide)
+
+    monkeypatch.setattr(Store, "change", deleted_just_before)
+    assert Registry(closed, OTHER).refused("POST", path, note) == (403, 40301)
+    assert operator.get(path) == [1]
+    assert operator.ask("DELETE", f"{path}/2", permanent=True).body == 2
 
 
 @pytest.mark.parametrize(
