@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import fastavro
 import pytest
 from registry_server import Registry, make_topic, remove_topic, sent, serving
 
@@ -185,6 +186,61 @@ def test_references_are_resolved_and_protected(registry: Registry, name: Name) -
     assert registry.refused("DELETE", f"/subjects/{inner}") == (422, 42206)
     assert registry.ask("DELETE", f"/subjects/{outer}").body == [1]
     assert registry.ask("DELETE", f"/subjects/{inner}").body == [1]
+
+
+def record(name: str, *types: str) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": f"f{i}", "type": t} for i, t in enumerate(types)]}
+
+
+def referring(*subjects: str) -> list[dict[str, Any]]:
+    """To the first version of subjects that are named as the type which they hold."""
+    return [{"name": each, "subject": each, "version": 1} for each in subjects]
+
+
+def test_two_references_may_lead_to_the_same_type(registry: Registry, name: Name) -> None:
+    money, one, two, order = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Money", "One", "Two", "Order"))
+    registry.register(money, record(money, "int"))
+    for each in (one, two):
+        body = sent(record(each, money, money), references=referring(money))
+        assert registry.ask("POST", f"/subjects/{each}/versions", body).status == 200
+    for index, among in enumerate(((one, two), (two, one), (money, one, two), (one, money))):
+        subject = f"{order}{index}"
+        body = sent(record(subject, *among), references=referring(*among))
+        found = registry.ask("POST", f"/subjects/{subject}/versions", body)
+        assert found.status == 200, found
+        whole = json.loads(registry.get(f"/schemas/ids/{found.body['id']}", format="resolved")["schema"])
+        fastavro.parse_schema(whole, named_schemas={})
+
+
+def test_a_type_is_defined_once_among_a_schema_and_its_references(registry: Registry, name: Name) -> None:
+    """As in Java, whose readers take nothing else."""
+    inner, twin, outer = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Inner", "Twin", "Outer"))
+    registry.register(inner, record(inner, "int"))
+    registry.register(twin, record(inner, "string"))
+    versions = f"/subjects/{outer}/versions"
+    both = [*referring(inner), {"name": inner, "subject": twin, "version": 1}]
+    assert registry.refused("POST", versions, sent(record(outer, inner), references=both)) == (422, 42201)
+    again = {**record(outer), "fields": [{"name": "a", "type": record(inner, "int")}]}
+    assert registry.refused("POST", versions, sent(again, references=referring(inner))) == (422, 42201)
+
+
+def test_references_that_repeat_cost_what_they_lead_to(registry: Registry, name: Name) -> None:
+    """Four of each in twelve levels: as many ways as no registry could go."""
+    base = f"X_{unlike(A, name('x'))['name']}"
+    registry.register(f"{base}0", record(f"{base}0", "int"))
+    for level in range(1, 13):
+        body = sent(record(f"{base}{level}", f"{base}{level - 1}"), references=referring(f"{base}{level - 1}") * 4)
+        assert registry.ask("POST", f"/subjects/{base}{level}/versions", body).status == 200
+
+
+def test_references_lead_to_so_many_schemas_at_most(registry: Registry, name: Name) -> None:
+    base = f"M_{unlike(A, name('m'))['name']}"
+    subjects = [f"{base}{index}" for index in range(101)]
+    for each in subjects:
+        registry.register(each, record(each, "int"))
+    versions = f"/subjects/{base}/versions"
+    assert registry.ask("POST", versions, sent(record(base), references=referring(*subjects[1:]))).status == 200
+    assert registry.refused("POST", versions, sent(record(base), references=referring(*subjects))) == (422, 42201)
 
 
 def test_deleted_softly_then_for_good(registry: Registry, name: Name) -> None:
