@@ -80,8 +80,11 @@ class Store:
             self._writing.release()
 
     def catch_up(self) -> None:
-        """Read to the end that the log has now. Raises `KafkaError` where the broker does not answer."""
+        """Read to the end that the log has now. Raises `KafkaError` where the broker does not answer, `Fatal` where
+        the log cannot be trusted: from then on nothing is answered."""
         with self._reading:
+            if self.failed:
+                raise Fatal(self.failed)
             if time.monotonic() < self._away_until:
                 raise KafkaTimeoutError("the broker has just not answered")
             try:
@@ -89,9 +92,14 @@ class Store:
             except KafkaError:
                 self._away_until = time.monotonic() + AWAY_SECONDS
                 raise
+            except Fatal as error:
+                self.failed = str(error)
+                raise
 
     def _read_to_end(self, deadline: float) -> None:
         end = self._reader.end_offsets([PARTITION], timeout_ms=ASK_MS)[PARTITION]
+        if self._reader.position(PARTITION, timeout_ms=ASK_MS) > end:
+            raise Fatal(f"{TOPIC} ends at offset {end}, before what was read of it: it was made anew; start again")
         while self._reader.position(PARTITION, timeout_ms=ASK_MS) < end:
             if self._take():
                 deadline = time.monotonic() + ASK_MS / 1000
@@ -111,7 +119,7 @@ class Store:
                     )
                 away = True
             except Fatal as error:
-                self.failed = str(error)
+                log.error("the log of schemas cannot be trusted; nothing is answered", why=str(error))  # noqa: TRY400
                 return
             else:
                 if away:

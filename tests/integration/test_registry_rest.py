@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 from registry_server import Registry, make_topic, remove_topic, sent, serving
 
 from hub.kafka.brokers import open_broker
+from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
+from hub.registry.schemas import TOPIC
 
 A = {"type": "record", "name": "A", "namespace": "t", "fields": [{"name": "x", "type": "int"}]}
 WIDER = {**A, "fields": [{"name": "x", "type": "long"}]}
@@ -444,6 +447,59 @@ def test_an_id_is_never_given_again(fresh: Connection, name: Name) -> None:
             assert Registry(url).ask("DELETE", f"/subjects/{subject}", permanent=permanent).body == [1]
     with serving(fresh) as url:
         assert Registry(url).register(subject, unlike(WIDER, subject)) == 2
+
+
+def write(connection: Connection, key: bytes, value: bytes) -> None:
+    with producer(connection) as sender:
+        sender.send(TOPIC, key=key, value=value, partition=0).get(timeout=30)
+
+
+def until_failed(registry: Registry) -> None:
+    """It has to answer nothing at all from some time on, and soon."""
+    deadline = time.monotonic() + 60
+    while registry.ask("GET", "/subjects").status == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for method, path, body in (
+        ("GET", "/subjects", None),
+        ("GET", "/schemas/ids/1", None),
+        ("POST", "/subjects/new/versions", sent('"long"')),
+    ):
+        assert registry.refused(method, path, body) == (500, 50001)
+
+
+@pytest.mark.parametrize("follows_after", [0.2, 3600.0], ids=["met by the follower", "met by a request"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"\x00nonsense", b"x"),
+        (b'{"keytype":"MODE","subject":"z","magic":0}', b'{"subject":"z"}'),
+        (b'{"keytype":"SCHEMA","magic":1}', b"null"),
+        (b'{"keytype":"NOOP","magic":0}', b'{"highestId":"7"}'),
+    ],
+)
+def test_at_a_record_that_no_registry_writes_it_stops(
+    fresh: Connection, monkeypatch: pytest.MonkeyPatch, key: bytes, value: bytes, follows_after: float
+) -> None:
+    """What follows that record would be unknown, its ids would be given again."""
+    monkeypatch.setattr("hub.registry.store.FOLLOW_SECONDS", follows_after)
+    with serving(fresh) as url:
+        registry = Registry(url)
+        registry.register("one", '"int"')
+        write(fresh, key, value)
+        if follows_after > 1:
+            assert registry.refused("GET", "/subjects/none/versions") == (500, 50001)
+        until_failed(registry)
+
+
+def test_when_its_topic_is_made_anew_it_stops(fresh: Connection) -> None:
+    with serving(fresh) as url:
+        registry = Registry(url)
+        for size in range(1, 7):
+            registry.register(f"s{size}", {"type": "fixed", "name": "F", "size": size})
+        remove_topic(fresh)
+        make_topic(fresh)
+        until_failed(registry)
 
 
 def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broker: Connection, name: Name) -> None:
