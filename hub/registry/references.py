@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hub.avro.lint import PRIMITIVES, full_name
+from hub.registry.canonical import name_of
 from hub.registry.entry import Entry, Reference
 from hub.registry.refusals import schema_invalid
 from hub.registry.schemas import Schemas
@@ -86,7 +87,7 @@ def definitions(node: Any, space: str = "") -> dict[str, Any]:
     inner = [node.get(key) for key in ("items", "values") if key in node]
     if node.get("type") not in NAMED:
         return _merged(definitions(each, space) for each in inner)
-    full = full_name(str(node.get("name")), str(node.get("namespace", space)))
+    full = name_of(node, space)
     space, _, name = full.rpartition(".")
     fields = [each.get("type") for each in node.get("fields") or () if isinstance(each, dict)]
     return {full: {**node, "name": name, "namespace": space}} | _merged(definitions(each, space) for each in fields)
@@ -119,7 +120,7 @@ class _Inliner:
         return self.type(self._known[full], "")
 
     def _named(self, node: dict[str, Any], space: str) -> Any:
-        full = full_name(str(node.get("name")), str(node.get("namespace", space)))
+        full = name_of(node, space)
         if full in self._done and full in self._known:
             return full  # within a definition whose neighbour has brought it
         self._done.add(full)

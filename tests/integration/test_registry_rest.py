@@ -66,6 +66,23 @@ def test_the_same_text_has_one_id_whatever_the_subject_and_the_white_space(regis
     assert registry.register(one, unlike(WIDER, one)) > id
 
 
+def test_a_namespace_that_is_null_is_the_one_around(registry: Registry, name: Name) -> None:
+    subject, used = name("null"), name("null")
+    inner = unlike(A, used)
+    outer = {**unlike(A, subject), "fields": [{"name": "a", "type": {**inner, "namespace": None}}]}
+    id = registry.register(subject, outer)
+    assert "None" not in registry.get(f"/schemas/ids/{id}")["schema"]
+    said = {**outer, "fields": [{"name": "a", "type": {**inner, "namespace": "t"}}]}
+    assert registry.register(subject, said) == id
+    registry.register(used, {**inner, "namespace": None})
+    reference = [{"name": inner["name"], "subject": used, "version": 1}]
+    user = sent({**record(f"U{inner['name']}", inner["name"]), "namespace": None}, references=reference)
+    found = registry.ask("POST", f"/subjects/{name('user')}/versions", user)
+    assert found.status == 200, found
+    whole = registry.get(f"/schemas/ids/{found.body['id']}", format="resolved")["schema"]
+    assert json.loads(whole)["name"] == f"U{inner['name']}" and "None" not in whole
+
+
 def test_normalize_makes_the_order_of_attributes_nothing(registry: Registry, name: Name) -> None:
     subject = name("normal")
     first, second = ({**unlike(A, subject), **extra} for extra in ({"p": 1, "q": 2}, {"q": 2, "p": 1}))
