@@ -13,6 +13,20 @@ from urllib.parse import quote
 
 import fastavro
 import pytest
+from confluent_kafka.schema_registry import (
+    ConfigCompatibilityLevel,
+    Metadata,
+    MetadataProperties,
+    Rule,
+    RuleKind,
+    RuleMode,
+    RuleParams,
+    RuleSet,
+    Schema,
+    SchemaRegistryClient,
+    ServerConfig,
+)
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 from registry_server import Registry, make_topic, remove_topic, sent, serving
 
 from hub.kafka.brokers import open_broker
@@ -354,6 +368,33 @@ def test_other_languages_and_contexts_are_refused(registry: Registry, name: Name
     body = {"schema": "{}", "schemaType": "JSON"}
     assert registry.refused("POST", f"/subjects/{name('json')}/versions", body) == (422, 42201)
     assert registry.refused("POST", "/subjects/:.other:a/versions", sent(A)) == (422, 42208)
+
+
+def test_what_it_would_drop_it_refuses(registry: Registry, name: Name) -> None:
+    """Rules that nobody applies would let through what they are to keep back."""
+    subject, client = name("rules"), SchemaRegistryClient({"url": registry.url})
+    text = json.dumps(unlike(A, subject))
+    rule = Rule(
+        "fin", "", RuleKind.CONDITION, RuleMode.WRITE, "CEL", [], RuleParams({}), "size(message.x) == 7", "", "", False
+    )
+    for more in (
+        {"rule_set": RuleSet([], [rule])},
+        {"metadata": Metadata(None, MetadataProperties({"owner": "mod"}), None)},
+    ):
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.register_schema(subject, Schema(text, "AVRO", **more))
+        assert refused.value.error_code == 42201
+    assert client.register_schema(subject, Schema(text, "AVRO", rule_set=RuleSet([], [])))
+    for config in (
+        ServerConfig(compatibility=ConfigCompatibilityLevel.FULL, compatibility_group="major"),
+        ServerConfig(compatibility=ConfigCompatibilityLevel.FULL, default_rule_set=RuleSet([], [rule])),
+        ServerConfig(override_metadata=Metadata(None, MetadataProperties({"owner": "mod"}), None)),
+    ):
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.set_config(subject, config)
+        assert refused.value.error_code == 42201
+    assert registry.refused("GET", f"/config/{subject}") == (404, 40408)
+    assert client.set_config(subject, ServerConfig(compatibility=ConfigCompatibilityLevel.FULL))
 
 
 @pytest.mark.parametrize("version", ["0", "-2", "x", "1e3", "2147483648", "٣"])
