@@ -11,14 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from hub.registry import refusals
-from hub.registry.ask import Draft
+from hub.registry.ask import INT_MAX, Draft, number
 from hub.registry.entry import AVRO, Reference
 from hub.registry.rights import Caller, Rights
 from hub.registry.schemas import Schemas
 from hub.registry.store import Store
 
 MAX_SUBJECT = 249
-INT_MAX = 2**31 - 1
 NOT_KEPT = (
     *("metadata", "ruleSet", "alias", "validateFields", "compatibilityGroup"),
     *("defaultMetadata", "overrideMetadata", "defaultRuleSet", "overrideRuleSet"),
@@ -54,10 +53,10 @@ class Asked:
 
     @property
     def id(self) -> int:
-        text = self._request.path_params["id"]
-        if not (text.isascii() and text.isdigit() and int(text[:12]) <= INT_MAX):
+        found = number(self._request.path_params["id"])
+        if found is None:
             raise HTTPException(404)
-        return int(text)
+        return found
 
     def flag(self, name: str) -> bool:
         return self._request.query_params.get(name, "").lower() == "true"
