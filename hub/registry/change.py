@@ -52,6 +52,8 @@ def register(schemas: Schemas, subject: str, draft: Draft) -> Decision:
     check(schemas, subject, draft, lenient=mode == "IMPORT")
     entry = schemas.next(subject, canonical(draft.schema, normalize=normalize), draft.references)
     entry = _imported(schemas, entry, draft) if draft.id is not None else entry
+    if max(entry.id, entry.version) > ask.INT_MAX:
+        raise refusals.not_permitted(f"Ids and versions end at {ask.INT_MAX}: none is left for {subject}")
     return Decision([entry.change()], {"id": entry.id})
 
 

@@ -570,6 +570,20 @@ def test_when_its_topic_is_made_anew_it_stops(fresh: Connection) -> None:
         until_failed(registry)
 
 
+def test_the_highest_id_is_the_last(fresh: Connection, name: Name) -> None:
+    """Readers take an id as a number of 32 bits."""
+    subject = name("last")
+    with serving(fresh) as url:
+        registry = Registry(url)
+        registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"})
+        imported = sent(unlike(A, subject), id=2**31 - 1)
+        assert registry.ask("POST", f"/subjects/{subject}/versions", imported).body == {"id": 2**31 - 1}
+        other = name("other")
+        assert registry.refused("POST", f"/subjects/{other}/versions", sent(unlike(A, other))) == (422, 42205)
+        assert registry.register(other, unlike(A, subject)) == 2**31 - 1
+        assert registry.get("/subjects") == sorted([subject, other])
+
+
 def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broker: Connection, name: Name) -> None:
     subject = name("rebuilt")
     registry.register(subject, unlike(A, subject))
