@@ -100,8 +100,7 @@ def delete_subject(schemas: Schemas, subject: str, *, permanent: bool) -> Decisi
         _unreferenced(schemas, entry)
     changes = _gone(schemas, chosen) if permanent else [entry.change(deleted=True) for entry in chosen]
     if not permanent:
-        changes += [config_change(subject, None)] if subject in schemas.configs else []
-        changes += [mode_change(subject, None)] if subject in schemas.modes else []
+        changes += _settings_gone(schemas, subject)
     return Decision(changes, [entry.version for entry in chosen])
 
 
@@ -114,7 +113,10 @@ def delete_version(schemas: Schemas, subject: str, version: str, *, permanent: b
     if not permanent and entry.deleted:
         raise refusals.version_deleted(subject, entry.version)
     _unreferenced(schemas, entry)
-    return Decision(_gone(schemas, [entry]) if permanent else [entry.change(deleted=True)], entry.version)
+    if permanent:
+        return Decision(_gone(schemas, [entry]), entry.version)
+    settings = [] if len(schemas.versions(subject)) > 1 else _settings_gone(schemas, subject)
+    return Decision([entry.change(deleted=True), *settings], entry.version)
 
 
 def set_level(schemas: Schemas, subject: str | None, said: dict[str, Any]) -> Decision:
@@ -181,3 +183,9 @@ def _unreferenced(schemas: Schemas, entry: Entry) -> None:
 
 def _gone(schemas: Schemas, entries: list[Entry]) -> list[Change]:
     return [*(entry.removal() for entry in entries), highest_change(schemas.highest_id)]
+
+
+def _settings_gone(schemas: Schemas, subject: str) -> list[Change]:
+    """With the last version go level and mode: they are not to hold for what begins anew."""
+    changes = [config_change(subject, None)] if subject in schemas.configs else []
+    return [*changes, mode_change(subject, None)] if subject in schemas.modes else changes

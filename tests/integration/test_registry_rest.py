@@ -305,6 +305,19 @@ def test_deleted_softly_then_for_good(registry: Registry, name: Name) -> None:
     assert registry.register(subject, unlike(A, subject)) > second
 
 
+def test_with_its_last_version_go_a_subjects_level_and_mode(registry: Registry, name: Name) -> None:
+    subject = name("settings")
+    for schema in (A, WIDER):
+        registry.register(subject, unlike(schema, subject))
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "NONE"})
+    registry.ask("PUT", f"/mode/{subject}", {"mode": "READWRITE"})
+    assert registry.ask("DELETE", f"/subjects/{subject}/versions/1").body == 1
+    assert registry.get(f"/config/{subject}") == {"compatibilityLevel": "NONE"}
+    assert registry.ask("DELETE", f"/subjects/{subject}/versions/latest").body == 2
+    assert registry.refused("GET", f"/config/{subject}") == (404, 40408)
+    assert registry.refused("GET", f"/mode/{subject}") == (404, 40409)
+
+
 def test_a_deleted_schema_registered_again_keeps_its_id(registry: Registry, name: Name) -> None:
     subject = name("again")
     id = registry.register(subject, unlike(A, subject))
