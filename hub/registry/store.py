@@ -149,10 +149,10 @@ class Store:
         return len(records)
 
     def _write(self, decide: Callable[[Schemas], Decision]) -> Any:
-        deadline = time.monotonic() + WRITE_SECONDS
+        deadline, sure = time.monotonic() + WRITE_SECONDS, _Sure(decide)
         while True:
             try:
-                return self._write_once(decide, deadline)
+                return self._write_once(sure, deadline)
             except (KafkaError, ConfigError) as error:  # fenced by another registry, or the broker is away
                 self._drop()
                 if time.monotonic() > deadline:
@@ -193,6 +193,24 @@ class Store:
             if time.monotonic() > deadline:
                 raise timed_out(f"what was written does not show in {TOPIC}")
             self._stop.wait(0.01)
+
+
+class _Sure:
+    """Decides anew at each try. A commit may have been written though it was not answered: what it deleted is then not
+    there, and the answer is that of the try before."""
+
+    def __init__(self, decide: Callable[[Schemas], Decision]) -> None:
+        self._decide = decide
+        self._last: Decision | None = None
+
+    def __call__(self, schemas: Schemas) -> Decision:
+        try:
+            self._last = self._decide(schemas)
+        except Refused as refused:
+            if refused.status != 404 or self._last is None:
+                raise
+            return Decision([], self._last.answer)
+        return self._last
 
 
 def _commit(writer: KafkaProducer, changes: list[Change]) -> int:

@@ -27,6 +27,8 @@ from confluent_kafka.schema_registry import (
     ServerConfig,
 )
 from confluent_kafka.schema_registry.error import SchemaRegistryError
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 from registry_server import Registry, make_topic, remove_topic, sent, serving
 
 from hub.kafka.brokers import open_broker
@@ -316,6 +318,31 @@ def test_with_its_last_version_go_a_subjects_level_and_mode(registry: Registry, 
     assert registry.ask("DELETE", f"/subjects/{subject}/versions/latest").body == 2
     assert registry.refused("GET", f"/config/{subject}") == (404, 40408)
     assert registry.refused("GET", f"/mode/{subject}") == (404, 40409)
+
+
+def test_a_deletion_whose_commit_is_not_answered_is_answered(
+    registry: Registry, name: Name, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, commit = name("unanswered"), KafkaProducer.commit_transaction
+    path = f"/subjects/{subject}"
+
+    def lost(producer: KafkaProducer) -> None:
+        monkeypatch.setattr(KafkaProducer, "commit_transaction", commit)
+        producer.commit_transaction()
+        raise KafkaTimeoutError("the answer is lost")
+
+    def unanswered(path: str, **query: Any) -> Any:
+        monkeypatch.setattr(KafkaProducer, "commit_transaction", lost)
+        return registry.ask("DELETE", path, **query).body
+
+    for schema in (A, WIDER, MORE):
+        registry.register(subject, unlike(schema, subject))
+        registry.ask("PUT", f"/config/{subject}", {"compatibility": "NONE"})
+    assert unanswered(f"/config/{subject}") == {"compatibilityLevel": "NONE"}
+    assert unanswered(f"{path}/versions/1") == 1
+    assert unanswered(path) == [2, 3]
+    assert unanswered(path, permanent=True) == [1, 2, 3]
+    assert registry.refused("DELETE", path) == (404, 40401)
 
 
 def test_a_deleted_schema_registered_again_keeps_its_id(registry: Registry, name: Name) -> None:
