@@ -68,10 +68,13 @@ def register(asked: Asked) -> Any:
     """What is there already is answered to whoever may read; what is new needs the right to it."""
     subject, draft = asked.subject, asked.draft()
     of = asked.rights.catalogue.types.get(subject)
-    found = asked.ask(lambda schemas: change.known(schemas, subject, draft))
-    if found is None:
-        asked.rights.register(asked.caller, subject)
-    return asked.store.change(lambda schemas: change.register(schemas, subject, draft, of))
+
+    def decide(schemas: Schemas) -> change.Decision:
+        if change.known(schemas, subject, draft) is None:
+            asked.rights.register(asked.caller, subject)
+        return change.register(schemas, subject, draft, of)
+
+    return asked.store.change(decide)
 
 
 def delete_subject(asked: Asked) -> Any:

@@ -14,7 +14,8 @@ from hub.registry.references import whole
 from hub.registry.schemas import Schemas
 from hub.registry.soundness import is_own, parse
 
-HIGHEST_VERSION = 2**31 - 1
+INT_MAX = 2**31 - 1
+"""The highest id and version: clients read them as an int of 32 bits."""
 DEFAULT = Level.BACKWARD
 """Confluent's default."""
 OWN = Level.BACKWARD_TRANSITIVE
@@ -68,9 +69,18 @@ def version_number(text: str) -> int | None:
     """`None`: the latest. Raises `Refused` (42202)."""
     if text in ("latest", "-1"):
         return None
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= HIGHEST_VERSION):
+    found = number(text)
+    if not found:
         raise refusals.version_invalid(text)
-    return int(text)
+    return found
+
+
+def number(text: str) -> int | None:
+    """What these digits say; `None` for what is no number from 0 to `INT_MAX`, however long it is."""
+    digits = text.lstrip("0") or text[-1:]
+    if not (text.isascii() and text.isdigit() and len(digits) <= len(str(INT_MAX))):
+        return None
+    return int(digits) if int(digits) <= INT_MAX else None
 
 
 def one(schemas: Schemas, subject: str, version: str, *, deleted: bool = False) -> Entry:

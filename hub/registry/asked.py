@@ -11,14 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from hub.registry import refusals
-from hub.registry.ask import Draft
+from hub.registry.ask import INT_MAX, Draft, number
 from hub.registry.entry import AVRO, Reference
 from hub.registry.rights import Caller, Rights
 from hub.registry.schemas import Schemas
 from hub.registry.store import Store
 
 MAX_SUBJECT = 249
-INT_MAX = 2**31 - 1
+NOT_KEPT = (
+    *("metadata", "ruleSet", "alias", "validateFields", "compatibilityGroup"),
+    *("defaultMetadata", "overrideMetadata", "defaultRuleSet", "overrideRuleSet"),
+)
+"""What Confluent's registry keeps and this one does not: whoever sends it counts on it."""
 
 
 class Text(str):
@@ -49,10 +53,10 @@ class Asked:
 
     @property
     def id(self) -> int:
-        text = self._request.path_params["id"]
-        if not (text.isascii() and text.isdigit() and int(text[:12]) <= INT_MAX):
+        found = number(self._request.path_params["id"])
+        if found is None:
             raise HTTPException(404)
-        return int(text)
+        return found
 
     def flag(self, name: str) -> bool:
         return self._request.query_params.get(name, "").lower() == "true"
@@ -67,12 +71,16 @@ class Asked:
             raise refusals.malformed(f"{name} is a number") from None
 
     def json(self) -> dict[str, Any]:
+        """The body. Raises `Refused` (400, 42201)."""
         try:
             said = json.loads(self._body)
         except (ValueError, RecursionError):
             raise refusals.malformed("the body is no JSON") from None
         if not isinstance(said, dict):
             raise refusals.malformed("the body is no JSON object")
+        for name in NOT_KEPT:
+            if _says_something(said.get(name)):
+                raise refusals.not_kept(name)
         return said
 
     def draft(self) -> Draft:
@@ -101,6 +109,11 @@ def checked_subject(subject: str) -> str:
     if not subject or len(subject) > MAX_SUBJECT or not subject.isprintable():
         raise refusals.subject_invalid(f"1 to {MAX_SUBJECT} printable characters are expected")
     return subject
+
+
+def _says_something(said: object) -> bool:
+    """Clients send rule sets without a rule."""
+    return any(said.values()) if isinstance(said, dict) else bool(said)
 
 
 def _references(said: object) -> tuple[Reference, ...]:

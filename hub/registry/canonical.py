@@ -61,7 +61,7 @@ class _Writer:
         found: dict[str, Any] = {"type": kind}
         inner = space
         if kind not in ("array", "map"):
-            full = full_name(str(node.get("name", "")), str(node.get("namespace", space)))
+            full = name_of(node, space)
             inner, _, found["name"] = full.rpartition(".")
             if inner != space:
                 found["namespace"] = inner
@@ -89,6 +89,12 @@ class _Writer:
     def _others(self, node: dict[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
         others = {key: value for key, value in node.items() if key not in known}
         return _sorted(others) if self._normalize else others
+
+
+def name_of(node: dict[str, Any], space: str) -> str:
+    """The full name of a named type, where `space` is the namespace around it: also of one whose namespace is null."""
+    said = node.get("namespace")
+    return full_name(str(node.get("name", "")), said if isinstance(said, str) else space)
 
 
 def _sorted(node: Any) -> Any:

@@ -41,12 +41,12 @@ def known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
 def register(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> Decision:
     """A new version, or the id of the same one. `of`: the catalogue's type, where the subject is one.
     Raises `Refused` (409, 42201, 42205, 42207)."""
-    mode = ask.mode(schemas, subject)
-    if mode in READONLY:
-        raise refusals.not_permitted(f"Subject {subject} is in read-only mode")
     found = known(schemas, subject, draft)
     if found is not None:
         return Decision([], {"id": found.id})
+    mode = ask.mode(schemas, subject)
+    if mode in READONLY:
+        raise refusals.not_permitted(f"Subject {subject} is in read-only mode")
     if (draft.id is not None) != (mode == "IMPORT"):
         state = "is in import mode: an id is needed" if mode == "IMPORT" else "is not in import mode"
         raise refusals.not_permitted(f"Subject {subject} {state}")
@@ -54,6 +54,8 @@ def register(schemas: Schemas, subject: str, draft: Draft, of: EventType | None 
     check(schemas, subject, draft, of, lenient=mode == "IMPORT")
     entry = schemas.next(subject, canonical(draft.schema, normalize=normalize), draft.references)
     entry = _imported(schemas, entry, draft) if draft.id is not None else entry
+    if max(entry.id, entry.version) > ask.INT_MAX:
+        raise refusals.not_permitted(f"Ids and versions end at {ask.INT_MAX}: none is left for {subject}")
     return Decision([entry.change()], {"id": entry.id})
 
 
@@ -112,8 +114,7 @@ def delete_subject(schemas: Schemas, subject: str, *, permanent: bool) -> Decisi
         _unreferenced(schemas, entry)
     changes = _gone(schemas, chosen) if permanent else [entry.change(deleted=True) for entry in chosen]
     if not permanent:
-        changes += [config_change(subject, None)] if subject in schemas.configs else []
-        changes += [mode_change(subject, None)] if subject in schemas.modes else []
+        changes += _settings_gone(schemas, subject)
     return Decision(changes, [entry.version for entry in chosen])
 
 
@@ -126,21 +127,26 @@ def delete_version(schemas: Schemas, subject: str, version: str, *, permanent: b
     if not permanent and entry.deleted:
         raise refusals.version_deleted(subject, entry.version)
     _unreferenced(schemas, entry)
-    return Decision(_gone(schemas, [entry]) if permanent else [entry.change(deleted=True)], entry.version)
+    if permanent:
+        return Decision(_gone(schemas, [entry]), entry.version)
+    settings = [] if len(schemas.versions(subject)) > 1 else _settings_gone(schemas, subject)
+    return Decision([entry.change(deleted=True), *settings], entry.version)
 
 
 def set_level(schemas: Schemas, subject: str | None, said: dict[str, Any]) -> Decision:
-    """`{"compatibility": …, "normalize": …}`; what is not named stays."""
+    """`{"compatibility": …, "normalize": …}`; what is not named, or null, stays. Raises `Refused` (42203)."""
     _writable(schemas, subject)
+    if not said.keys() & {"compatibility", "normalize"}:
+        raise refusals.level_invalid()
     new = dict(schemas.configs.get(subject, {}))
-    if "compatibility" in said or "normalize" not in said:
-        new["compatibilityLevel"] = _level(said.get("compatibility")).value
-    if "normalize" in said:
+    if said.get("compatibility") is not None:
+        new["compatibilityLevel"] = _level(said["compatibility"]).value
+    if said.get("normalize") is not None:
         if not isinstance(said["normalize"], bool):
             raise refusals.malformed("normalize is true or false")
         new["normalize"] = said["normalize"]
     answer = {("compatibility" if name == "compatibilityLevel" else name): value for name, value in new.items()}
-    return Decision([config_change(subject, new)], answer)
+    return Decision([config_change(subject, new)] if new else [], answer)
 
 
 def delete_level(schemas: Schemas, subject: str | None) -> Decision:
@@ -173,7 +179,7 @@ def delete_mode(schemas: Schemas, subject: str | None) -> Decision:
 
 def _level(said: object) -> Level:
     try:
-        return Level(str(said).upper())
+        return Level(said.upper() if isinstance(said, str) else "")
     except ValueError:
         raise refusals.level_invalid() from None
 
@@ -194,3 +200,9 @@ def _gone(schemas: Schemas, entries: list[Entry]) -> list[Change]:
     if any(is_own(entry.subject) for entry in entries):
         raise refusals.not_permitted("What is the hub's own stays: kept events could not be read without it")
     return [*(entry.removal() for entry in entries), highest_change(schemas.highest_id)]
+
+
+def _settings_gone(schemas: Schemas, subject: str) -> list[Change]:
+    """With the last version go level and mode: they are not to hold for what begins anew."""
+    changes = [config_change(subject, None)] if subject in schemas.configs else []
+    return [*changes, mode_change(subject, None)] if subject in schemas.modes else changes

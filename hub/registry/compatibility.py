@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, cast
 
 from avro.compatibility import (
+    ReaderWriter,
     ReaderWriterCompatibilityChecker,
     SchemaCompatibilityResult,
     SchemaCompatibilityType,
@@ -65,7 +66,7 @@ def differences(reader: Schema, writer: Schema) -> list[Difference]:
     result = checker.get_compatibility(reader, writer)
     if result.compatibility is SchemaCompatibilityType.compatible:
         return []
-    return list(dict.fromkeys(checker.found))
+    return list(dict.fromkeys(checker.found or _noted(result)))
 
 
 def compare(new: Schema, old: Schema, level: Level) -> list[tuple[Difference, str, str]]:
@@ -109,7 +110,12 @@ class _Checker(ReaderWriterCompatibilityChecker):
     def get_compatibility(
         self, reader: Schema, writer: Schema, reference_token: str = "", location: list[str] | None = None
     ) -> SchemaCompatibilityResult:
-        return super().get_compatibility(reader, writer, reference_token, location)
+        known = self.memoize_map.get(ReaderWriter(reader, writer))
+        result = super().get_compatibility(reader, writer, reference_token, location)
+        if result is known and result.compatibility is SchemaCompatibilityType.incompatible:
+            # Compared before, elsewhere: what was noted there may be gone since another branch fits.
+            self.found += _noted(result, "/".join([*(location or []), reference_token]))
+        return result
 
     def calculate_compatibility(self, reader: Schema, writer: Schema, location: list[str]) -> SchemaCompatibilityResult:
         if writer.type == "union":
@@ -186,8 +192,9 @@ def _all(results: Iterator[SchemaCompatibilityResult]) -> SchemaCompatibilityRes
     return wrong[0] if wrong else _FINE
 
 
-def _noted(result: SchemaCompatibilityResult) -> Iterator[Difference]:
-    path = max(result.locations - {"/"} or {"/"})
+def _noted(result: SchemaCompatibilityResult, path: str | None = None) -> Iterator[Difference]:
+    """What is wrong, at that path, or where the result says."""
+    path = path or max(result.locations - {"/"} or {"/"})
     path = "/" + "/".join(part for part in path.split("/") if part)
     message = "; ".join(sorted(result.messages)).replace("SchemaType.", "")
     for kind in dict.fromkeys(result.incompatibilities):

@@ -14,11 +14,13 @@ from urllib.parse import quote
 
 from hub.errors import ConfigError, Retry
 from hub.registry.entry import entry_of
-from hub.registry.schemas import Schemas
+from hub.registry.schemas import Place, Schemas
 
 TYPE = "application/vnd.schemaregistry.v1+json"
 ANSWER_SECONDS = 30.0
 ATTEMPTS = 5
+OTHER_CONTEXTS = ":."
+"""Subjects in Confluent's contexts begin so; their ids are of another count."""
 
 
 class Answered(Exception):
@@ -40,12 +42,21 @@ class External:
 
     def read(self) -> Schemas:
         """Every version of every subject, deleted ones too where it tells them."""
-        live = {(each["subject"], each["version"]) for each in self.ask("GET", "/schemas")}
-        schemas = Schemas()
-        found = sorted(self.ask("GET", "/schemas?deleted=true"), key=lambda each: (each["id"], each["version"]))
-        for each in found:
-            schemas.add(entry_of({**each, "deleted": (each["subject"], each["version"]) not in live}))
+        live, schemas = self._all(), Schemas()
+        found = self._all(deleted=True)
+        for place in sorted(found, key=lambda place: (found[place]["id"], place[1])):
+            schemas.add(entry_of({**found[place], "deleted": place not in live}))
         return schemas
+
+    def _all(self, *, deleted: bool = False) -> dict[Place, Any]:
+        """Page by page: Confluent's gives a thousand at once. One that knows no pages gives the same again."""
+        found: dict[Place, Any] = {}
+        while True:
+            page = self.ask("GET", f"/schemas?deleted={str(deleted).lower()}&offset={len(found)}")
+            known = len(found)
+            found |= {(each["subject"], each["version"]): each for each in page}
+            if len(found) == known:
+                return {place: each for place, each in found.items() if not place[0].startswith(OTHER_CONTEXTS)}
 
     def register(self, pairs: Iterable[tuple[str, str]]) -> Schemas:
         """Make sure that each (subject, schema) is there. Raises `ConfigError` with the registry's own words."""

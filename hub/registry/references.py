@@ -7,31 +7,38 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hub.avro.lint import PRIMITIVES, full_name
-from hub.registry.entry import Reference
+from hub.registry.canonical import name_of
+from hub.registry.entry import Entry, Reference
 from hub.registry.refusals import schema_invalid
 from hub.registry.schemas import Schemas
 
 NAMED = ("record", "error", "enum", "fixed")
-DEPTH = 32
+MOST = 100
+"""Schemas that references lead to: they are read while others wait."""
 
 
 def whole(schemas: Schemas, schema: str, references: Iterable[Reference]) -> Any:
     """The schema as JSON, complete in itself. Raises `Refused` (42201) for JSON or references that are wrong."""
     try:
-        return _whole(schemas, schema, tuple(references), DEPTH)
+        return _whole(schemas, schema, tuple(references))
     except RecursionError:
         raise schema_invalid("nested too deeply") from None
 
 
-def _whole(schemas: Schemas, schema: str, references: tuple[Reference, ...], left: int) -> Any:
+def _whole(schemas: Schemas, schema: str, references: tuple[Reference, ...]) -> Any:
     node = parsed(schema)
     if not references:
         return node
-    if not left:
-        raise schema_invalid("references lead to one another without an end")
-    known: dict[str, Any] = {}
+    known = _known(schemas, references)
     for reference in references:
-        known |= _defined(schemas, reference, left)
+        if reference.name not in known:
+            raise schema_invalid(
+                f"the reference named {reference.name} leads to {reference.subject} version {reference.version}, "
+                "which defines no such type"
+            )
+    for name in definitions(node):
+        if name in known:
+            raise schema_invalid(f"{name} is defined here and by what a reference leads to")
     return _Inliner(known).type(node, "")
 
 
@@ -42,19 +49,33 @@ def parsed(schema: str) -> Any:
         raise schema_invalid(f"it is no JSON: {getattr(error, 'msg', 'nested too deeply')}") from None
 
 
-def _defined(schemas: Schemas, reference: Reference, left: int) -> dict[str, Any]:
+def _known(schemas: Schemas, references: Iterable[Reference]) -> dict[str, Any]:
+    """Full name → definition, for every type of every schema that they lead to; each schema is read once."""
+    known: dict[str, Any] = {}
+    left, seen = list(references), set[tuple[str, int]]()
+    while left:
+        reference = left.pop()
+        if reference[1:] in seen:
+            continue
+        seen.add(reference[1:])
+        if len(seen) > MOST:
+            raise schema_invalid(f"references lead to more than {MOST} schemas")
+        entry = _referred(schemas, reference)
+        left += entry.references
+        for name, node in definitions(parsed(entry.schema)).items():
+            if name in known:
+                raise schema_invalid(f"two references lead to definitions of {name}")
+            known[name] = node
+    return known
+
+
+def _referred(schemas: Schemas, reference: Reference) -> Entry:
     entry = schemas.version(reference.subject, reference.version)
     if entry is None or entry.deleted:
         raise schema_invalid(
             f'No schema reference found for subject "{reference.subject}" and version {reference.version}'
         )
-    found = definitions(_whole(schemas, entry.schema, entry.references, left - 1))
-    if reference.name not in found:
-        raise schema_invalid(
-            f"the reference named {reference.name} leads to {reference.subject} version {reference.version}, "
-            f"which defines {', '.join(sorted(found)) or 'no named type'}"
-        )
-    return found
+    return entry
 
 
 def definitions(node: Any, space: str = "") -> dict[str, Any]:
@@ -66,7 +87,7 @@ def definitions(node: Any, space: str = "") -> dict[str, Any]:
     inner = [node.get(key) for key in ("items", "values") if key in node]
     if node.get("type") not in NAMED:
         return _merged(definitions(each, space) for each in inner)
-    full = full_name(str(node.get("name")), str(node.get("namespace", space)))
+    full = name_of(node, space)
     space, _, name = full.rpartition(".")
     fields = [each.get("type") for each in node.get("fields") or () if isinstance(each, dict)]
     return {full: {**node, "name": name, "namespace": space}} | _merged(definitions(each, space) for each in fields)
@@ -98,8 +119,10 @@ class _Inliner:
             return name
         return self.type(self._known[full], "")
 
-    def _named(self, node: dict[str, Any], space: str) -> dict[str, Any]:
-        full = full_name(str(node.get("name")), str(node.get("namespace", space)))
+    def _named(self, node: dict[str, Any], space: str) -> Any:
+        full = name_of(node, space)
+        if full in self._done and full in self._known:
+            return full  # within a definition whose neighbour has brought it
         self._done.add(full)
         inner, _, name = full.rpartition(".")
         node |= {"name": name, "namespace": inner}

@@ -88,6 +88,10 @@ def schema_invalid(why: str) -> Refused:
     return Refused(422, 42201, f"Invalid schema: {why}")
 
 
+def not_kept(name: str) -> Refused:
+    return Refused(422, 42201, f"This registry does not keep {name}: send the request without it")
+
+
 def version_invalid(version: str) -> Refused:
     return Refused(
         422,

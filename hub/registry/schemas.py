@@ -45,6 +45,12 @@ class Schemas:
         Keytypes that are not known here say nothing about schemas.
         """
         name, said = _object(key), None if value is None else _object(value)
+        try:
+            self._take(name, said)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+    def _take(self, name: dict[str, Any], said: dict[str, Any] | None) -> None:
         match name.get("keytype"):
             case "SCHEMA":
                 self._schema(name, said)

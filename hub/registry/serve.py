@@ -57,15 +57,15 @@ def observer(metrics: Metrics) -> Observe:
 
 
 def denials(metrics: Metrics, audit: Tells, types: Container[str]) -> Denied:
-    """Counts and logs what was denied, and tells the audit: of a subject only where it is an event type, since a
+    """Counts and logs what was denied, and tells the audit; both of a subject only where it is an event type, since a
     stranger may ask for any."""
 
     def denied(agency: str | None, operation: str, subject: str) -> None:
         code = Admission.REGISTRY_RIGHT_MISSING if agency else Admission.CREDENTIALS_MISSING
         metrics.count(HTTP_REJECTED, agency or NOBODY, code)
-        what = f" {subject}" if subject in types else ""
-        audit.denied(agency, f"{DOOR}: {operation.lower()}{what}", code)
-        log.warning("denied", door=DOOR, agency=agency, operation=operation, subject=subject)
+        known = subject if subject in types else ""
+        audit.denied(agency, f"{DOOR}: {operation.lower()} {known}".rstrip(), code)
+        log.warning("denied", door=DOOR, agency=agency, operation=operation, subject=known)
 
     return denied
 

@@ -80,8 +80,11 @@ class Store:
             self._writing.release()
 
     def catch_up(self) -> None:
-        """Read to the end that the log has now. Raises `KafkaError` where the broker does not answer."""
+        """Read to the end that the log has now. Raises `KafkaError` where the broker does not answer, `Fatal` where
+        the log cannot be trusted: from then on nothing is answered."""
         with self._reading:
+            if self.failed:
+                raise Fatal(self.failed)
             if time.monotonic() < self._away_until:
                 raise KafkaTimeoutError("the broker has just not answered")
             try:
@@ -89,9 +92,14 @@ class Store:
             except KafkaError:
                 self._away_until = time.monotonic() + AWAY_SECONDS
                 raise
+            except Fatal as error:
+                self.failed = str(error)
+                raise
 
     def _read_to_end(self, deadline: float) -> None:
         end = self._reader.end_offsets([PARTITION], timeout_ms=ASK_MS)[PARTITION]
+        if self._reader.position(PARTITION, timeout_ms=ASK_MS) > end:
+            raise Fatal(f"{TOPIC} ends at offset {end}, before what was read of it: it was made anew; start again")
         while self._reader.position(PARTITION, timeout_ms=ASK_MS) < end:
             if self._take():
                 deadline = time.monotonic() + ASK_MS / 1000
@@ -111,7 +119,7 @@ class Store:
                     )
                 away = True
             except Fatal as error:
-                self.failed = str(error)
+                log.error("the log of schemas cannot be trusted; nothing is answered", why=str(error))  # noqa: TRY400
                 return
             else:
                 if away:
@@ -141,10 +149,10 @@ class Store:
         return len(records)
 
     def _write(self, decide: Callable[[Schemas], Decision]) -> Any:
-        deadline = time.monotonic() + WRITE_SECONDS
+        deadline, sure = time.monotonic() + WRITE_SECONDS, _Sure(decide)
         while True:
             try:
-                return self._write_once(decide, deadline)
+                return self._write_once(sure, deadline)
             except (KafkaError, ConfigError) as error:  # fenced by another registry, or the broker is away
                 self._drop()
                 if time.monotonic() > deadline:
@@ -185,6 +193,24 @@ class Store:
             if time.monotonic() > deadline:
                 raise timed_out(f"what was written does not show in {TOPIC}")
             self._stop.wait(0.01)
+
+
+class _Sure:
+    """Decides anew at each try. A commit may have been written though it was not answered: what it deleted is then not
+    there, and the answer is that of the try before."""
+
+    def __init__(self, decide: Callable[[Schemas], Decision]) -> None:
+        self._decide = decide
+        self._last: Decision | None = None
+
+    def __call__(self, schemas: Schemas) -> Decision:
+        try:
+            self._last = self._decide(schemas)
+        except Refused as refused:
+            if refused.status != 404 or self._last is None:
+                raise
+            return Decision([], self._last.answer)
+        return self._last
 
 
 def _commit(writer: KafkaProducer, changes: list[Change]) -> int:

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from registry_server import Registry
+from registry_server import Registry, sent
 
 from hub.kafka.connection import Connection
+
+TYPE = "az.zefer.veteran.VeteranStatusGranted"
 
 
 def start(broker: Connection, **given: str) -> subprocess.Popen[str]:
@@ -45,6 +47,19 @@ def test_it_is_closed_answers_and_stops(process: subprocess.Popen[str]) -> None:
     assert 'hub_http_rejected_total{agency="nobody",code="credentials_missing"} 1.0' in scraped
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+def test_what_a_stranger_asks_for_is_not_logged(registry_broker: Connection) -> None:
+    running = start(registry_broker, HUB_REGISTRY_ACCESS="open")
+    try:
+        assert running.stderr is not None
+        registry = Registry(running.stderr.readline().split()[-1])
+        for subject in ("az.zefer.5ZK3LMP", TYPE):
+            assert registry.refused("POST", f"/subjects/{subject}/versions", sent('"int"')) == (401, 40101)
+    finally:
+        running.terminate()
+        _, said = running.communicate(timeout=60)
+    assert said.count("denied") == 2 and TYPE in said and "5ZK3LMP" not in said
 
 
 def test_a_busy_port_is_named(registry_broker: Connection) -> None:

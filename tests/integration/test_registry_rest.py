@@ -5,16 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import fastavro
 import pytest
+from confluent_kafka.schema_registry import (
+    ConfigCompatibilityLevel,
+    Metadata,
+    MetadataProperties,
+    Rule,
+    RuleKind,
+    RuleMode,
+    RuleParams,
+    RuleSet,
+    Schema,
+    SchemaRegistryClient,
+    ServerConfig,
+)
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 from registry_server import Registry, make_topic, remove_topic, sent, serving
 
 from hub.kafka.brokers import open_broker
+from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
+from hub.registry.schemas import TOPIC
 
 A = {"type": "record", "name": "A", "namespace": "t", "fields": [{"name": "x", "type": "int"}]}
 WIDER = {**A, "fields": [{"name": "x", "type": "long"}]}
@@ -60,6 +80,23 @@ def test_the_same_text_has_one_id_whatever_the_subject_and_the_white_space(regis
     assert registry.get(f"/schemas/ids/{id}/subjects") == sorted([one, two])
     assert registry.get(f"/subjects/{one}/versions") == [1]
     assert registry.register(one, unlike(WIDER, one)) > id
+
+
+def test_a_namespace_that_is_null_is_the_one_around(registry: Registry, name: Name) -> None:
+    subject, used = name("null"), name("null")
+    inner = unlike(A, used)
+    outer = {**unlike(A, subject), "fields": [{"name": "a", "type": {**inner, "namespace": None}}]}
+    id = registry.register(subject, outer)
+    assert "None" not in registry.get(f"/schemas/ids/{id}")["schema"]
+    said = {**outer, "fields": [{"name": "a", "type": {**inner, "namespace": "t"}}]}
+    assert registry.register(subject, said) == id
+    registry.register(used, {**inner, "namespace": None})
+    reference = [{"name": inner["name"], "subject": used, "version": 1}]
+    user = sent({**record(f"U{inner['name']}", inner["name"]), "namespace": None}, references=reference)
+    found = registry.ask("POST", f"/subjects/{name('user')}/versions", user)
+    assert found.status == 200, found
+    whole = registry.get(f"/schemas/ids/{found.body['id']}", format="resolved")["schema"]
+    assert json.loads(whole)["name"] == f"U{inner['name']}" and "None" not in whole
 
 
 def test_normalize_makes_the_order_of_attributes_nothing(registry: Registry, name: Name) -> None:
@@ -139,6 +176,27 @@ def test_levels_are_inherited_and_taken_back(registry: Registry, name: Name) -> 
     assert registry.refused("PUT", f"/config/{subject}", {"compatibility": "SOME"}) == (422, 42203)
 
 
+@pytest.mark.parametrize(
+    "body", [{}, {"compatibilityLevel": "FULL"}, {"compatibility": 5}, {"compatibility": ["NONE"]}]
+)
+def test_what_names_no_level_changes_none(registry: Registry, name: Name, body: dict[str, Any]) -> None:
+    subject = name("config")
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "FULL"})
+    assert registry.refused("PUT", f"/config/{subject}", body) == (422, 42203)
+    assert registry.get(f"/config/{subject}") == {"compatibilityLevel": "FULL"}
+
+
+def test_a_level_that_is_null_stays(registry: Registry, name: Name) -> None:
+    subject = name("config")
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "FULL"})
+    for body in ({"compatibility": None}, {"compatibility": None, "normalize": True}, {"normalize": None}):
+        assert registry.ask("PUT", f"/config/{subject}", body).body["compatibility"] == "FULL"
+    assert registry.get(f"/config/{subject}") == {"compatibilityLevel": "FULL", "normalize": True}
+    nothing = name("config")
+    assert registry.ask("PUT", f"/config/{nothing}", {"compatibility": None}).body == {}
+    assert registry.refused("GET", f"/config/{nothing}") == (404, 40408)
+
+
 def test_references_are_resolved_and_protected(registry: Registry, name: Name) -> None:
     inner, outer = name("inner"), name("outer")
     used = unlike(A, inner)
@@ -164,6 +222,61 @@ def test_references_are_resolved_and_protected(registry: Registry, name: Name) -
     assert registry.refused("DELETE", f"/subjects/{inner}") == (422, 42206)
     assert registry.ask("DELETE", f"/subjects/{outer}").body == [1]
     assert registry.ask("DELETE", f"/subjects/{inner}").body == [1]
+
+
+def record(name: str, *types: str) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": f"f{i}", "type": t} for i, t in enumerate(types)]}
+
+
+def referring(*subjects: str) -> list[dict[str, Any]]:
+    """To the first version of subjects that are named as the type which they hold."""
+    return [{"name": each, "subject": each, "version": 1} for each in subjects]
+
+
+def test_two_references_may_lead_to_the_same_type(registry: Registry, name: Name) -> None:
+    money, one, two, order = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Money", "One", "Two", "Order"))
+    registry.register(money, record(money, "int"))
+    for each in (one, two):
+        body = sent(record(each, money, money), references=referring(money))
+        assert registry.ask("POST", f"/subjects/{each}/versions", body).status == 200
+    for index, among in enumerate(((one, two), (two, one), (money, one, two), (one, money))):
+        subject = f"{order}{index}"
+        body = sent(record(subject, *among), references=referring(*among))
+        found = registry.ask("POST", f"/subjects/{subject}/versions", body)
+        assert found.status == 200, found
+        whole = json.loads(registry.get(f"/schemas/ids/{found.body['id']}", format="resolved")["schema"])
+        fastavro.parse_schema(whole, named_schemas={})
+
+
+def test_a_type_is_defined_once_among_a_schema_and_its_references(registry: Registry, name: Name) -> None:
+    """As in Java, whose readers take nothing else."""
+    inner, twin, outer = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Inner", "Twin", "Outer"))
+    registry.register(inner, record(inner, "int"))
+    registry.register(twin, record(inner, "string"))
+    versions = f"/subjects/{outer}/versions"
+    both = [*referring(inner), {"name": inner, "subject": twin, "version": 1}]
+    assert registry.refused("POST", versions, sent(record(outer, inner), references=both)) == (422, 42201)
+    again = {**record(outer), "fields": [{"name": "a", "type": record(inner, "int")}]}
+    assert registry.refused("POST", versions, sent(again, references=referring(inner))) == (422, 42201)
+
+
+def test_references_that_repeat_cost_what_they_lead_to(registry: Registry, name: Name) -> None:
+    """Four of each in twelve levels: as many ways as no registry could go."""
+    base = f"X_{unlike(A, name('x'))['name']}"
+    registry.register(f"{base}0", record(f"{base}0", "int"))
+    for level in range(1, 13):
+        body = sent(record(f"{base}{level}", f"{base}{level - 1}"), references=referring(f"{base}{level - 1}") * 4)
+        assert registry.ask("POST", f"/subjects/{base}{level}/versions", body).status == 200
+
+
+def test_references_lead_to_so_many_schemas_at_most(registry: Registry, name: Name) -> None:
+    base = f"M_{unlike(A, name('m'))['name']}"
+    subjects = [f"{base}{index}" for index in range(101)]
+    for each in subjects:
+        registry.register(each, record(each, "int"))
+    versions = f"/subjects/{base}/versions"
+    assert registry.ask("POST", versions, sent(record(base), references=referring(*subjects[1:]))).status == 200
+    assert registry.refused("POST", versions, sent(record(base), references=referring(*subjects))) == (422, 42201)
 
 
 def test_deleted_softly_then_for_good(registry: Registry, name: Name) -> None:
@@ -194,6 +307,44 @@ def test_deleted_softly_then_for_good(registry: Registry, name: Name) -> None:
     assert registry.register(subject, unlike(A, subject)) > second
 
 
+def test_with_its_last_version_go_a_subjects_level_and_mode(registry: Registry, name: Name) -> None:
+    subject = name("settings")
+    for schema in (A, WIDER):
+        registry.register(subject, unlike(schema, subject))
+    registry.ask("PUT", f"/config/{subject}", {"compatibility": "NONE"})
+    registry.ask("PUT", f"/mode/{subject}", {"mode": "READWRITE"})
+    assert registry.ask("DELETE", f"/subjects/{subject}/versions/1").body == 1
+    assert registry.get(f"/config/{subject}") == {"compatibilityLevel": "NONE"}
+    assert registry.ask("DELETE", f"/subjects/{subject}/versions/latest").body == 2
+    assert registry.refused("GET", f"/config/{subject}") == (404, 40408)
+    assert registry.refused("GET", f"/mode/{subject}") == (404, 40409)
+
+
+def test_a_deletion_whose_commit_is_not_answered_is_answered(
+    registry: Registry, name: Name, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, commit = name("unanswered"), KafkaProducer.commit_transaction
+    path = f"/subjects/{subject}"
+
+    def lost(producer: KafkaProducer) -> None:
+        monkeypatch.setattr(KafkaProducer, "commit_transaction", commit)
+        producer.commit_transaction()
+        raise KafkaTimeoutError("the answer is lost")
+
+    def unanswered(path: str, **query: Any) -> Any:
+        monkeypatch.setattr(KafkaProducer, "commit_transaction", lost)
+        return registry.ask("DELETE", path, **query).body
+
+    for schema in (A, WIDER, MORE):
+        registry.register(subject, unlike(schema, subject))
+        registry.ask("PUT", f"/config/{subject}", {"compatibility": "NONE"})
+    assert unanswered(f"/config/{subject}") == {"compatibilityLevel": "NONE"}
+    assert unanswered(f"{path}/versions/1") == 1
+    assert unanswered(path) == [2, 3]
+    assert unanswered(path, permanent=True) == [1, 2, 3]
+    assert registry.refused("DELETE", path) == (404, 40401)
+
+
 def test_a_deleted_schema_registered_again_keeps_its_id(registry: Registry, name: Name) -> None:
     subject = name("again")
     id = registry.register(subject, unlike(A, subject))
@@ -220,6 +371,7 @@ def test_modes(registry: Registry, name: Name) -> None:
     assert registry.get(versions) == [3]
     registry.ask("PUT", f"/mode/{subject}", {"mode": "READONLY"})
     assert registry.refused("POST", versions, sent(unlike(WIDER, subject))) == (422, 42205)
+    assert registry.register(subject, schema) == 70_001, "what is there already changes nothing"
     assert registry.refused("DELETE", f"/subjects/{subject}") == (422, 42205)
     assert registry.ask("DELETE", f"/mode/{subject}").body == {"mode": "READONLY"}
     assert registry.refused("PUT", f"/mode/{subject}", {"mode": "IMPORT"}) == (422, 42205)
@@ -258,12 +410,49 @@ def test_other_languages_and_contexts_are_refused(registry: Registry, name: Name
     assert registry.refused("POST", "/subjects/:.other:a/versions", sent(A)) == (422, 42208)
 
 
+def test_what_it_would_drop_it_refuses(registry: Registry, name: Name) -> None:
+    """Rules that nobody applies would let through what they are to keep back."""
+    subject, client = name("rules"), SchemaRegistryClient({"url": registry.url})
+    text = json.dumps(unlike(A, subject))
+    rule = Rule(
+        "fin", "", RuleKind.CONDITION, RuleMode.WRITE, "CEL", [], RuleParams({}), "size(message.x) == 7", "", "", False
+    )
+    for more in (
+        {"rule_set": RuleSet([], [rule])},
+        {"metadata": Metadata(None, MetadataProperties({"owner": "mod"}), None)},
+    ):
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.register_schema(subject, Schema(text, "AVRO", **more))
+        assert refused.value.error_code == 42201
+    assert client.register_schema(subject, Schema(text, "AVRO", rule_set=RuleSet([], [])))
+    for config in (
+        ServerConfig(compatibility=ConfigCompatibilityLevel.FULL, compatibility_group="major"),
+        ServerConfig(compatibility=ConfigCompatibilityLevel.FULL, default_rule_set=RuleSet([], [rule])),
+        ServerConfig(override_metadata=Metadata(None, MetadataProperties({"owner": "mod"}), None)),
+    ):
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.set_config(subject, config)
+        assert refused.value.error_code == 42201
+    assert registry.refused("GET", f"/config/{subject}") == (404, 40408)
+    assert client.set_config(subject, ServerConfig(compatibility=ConfigCompatibilityLevel.FULL))
+
+
 @pytest.mark.parametrize("version", ["0", "-2", "x", "1e3", "2147483648", "٣"])
 def test_no_version_is_42202(registry: Registry, name: Name, version: str) -> None:
     subject = name("v")
     registry.register(subject, unlike(A, subject))
     assert registry.refused("GET", f"/subjects/{subject}/versions/{quote(version)}") == (422, 42202)
     assert registry.refused("DELETE", f"/subjects/{subject}/versions/{quote(version)}") == (422, 42202)
+
+
+def test_numbers_may_be_of_any_length(registry: Registry, name: Name) -> None:
+    subject, long = name("long"), "0" * 12 + "7" * 4400
+    id = registry.register(subject, unlike(A, subject))
+    assert registry.refused("GET", f"/schemas/ids/{long}") == (404, 404)
+    assert registry.refused("GET", f"/subjects/{subject}/versions/{long}") == (422, 42202)
+    assert registry.refused("GET", "/schemas", limit=long) == (400, 400)
+    assert registry.get(f"/schemas/ids/{'0' * 4400}{id}") == registry.get(f"/schemas/ids/{id}")
+    assert registry.get(f"/subjects/{subject}/versions/{'0' * 4400}1")["id"] == id
 
 
 def test_what_is_not_there_has_its_code(registry: Registry, name: Name) -> None:
@@ -366,6 +555,73 @@ def test_an_id_is_never_given_again(fresh: Connection, name: Name) -> None:
             assert Registry(url).ask("DELETE", f"/subjects/{subject}", permanent=permanent).body == [1]
     with serving(fresh) as url:
         assert Registry(url).register(subject, unlike(WIDER, subject)) == 2
+
+
+def write(connection: Connection, key: bytes, value: bytes) -> None:
+    with producer(connection) as sender:
+        sender.send(TOPIC, key=key, value=value, partition=0).get(timeout=30)
+
+
+def until_failed(registry: Registry) -> None:
+    """It has to answer nothing at all from some time on, and soon."""
+    deadline = time.monotonic() + 60
+    while registry.ask("GET", "/subjects").status == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for method, path, body in (
+        ("GET", "/subjects", None),
+        ("GET", "/schemas/ids/1", None),
+        ("POST", "/subjects/new/versions", sent('"long"')),
+    ):
+        assert registry.refused(method, path, body) == (500, 50001)
+
+
+@pytest.mark.parametrize("follows_after", [0.2, 3600.0], ids=["met by the follower", "met by a request"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"\x00nonsense", b"x"),
+        (b'{"keytype":"MODE","subject":"z","magic":0}', b'{"subject":"z"}'),
+        (b'{"keytype":"SCHEMA","magic":1}', b"null"),
+        (b'{"keytype":"NOOP","magic":0}', b'{"highestId":"7"}'),
+    ],
+)
+def test_at_a_record_that_no_registry_writes_it_stops(
+    fresh: Connection, monkeypatch: pytest.MonkeyPatch, key: bytes, value: bytes, follows_after: float
+) -> None:
+    """What follows that record would be unknown, its ids would be given again."""
+    monkeypatch.setattr("hub.registry.store.FOLLOW_SECONDS", follows_after)
+    with serving(fresh) as url:
+        registry = Registry(url)
+        registry.register("one", '"int"')
+        write(fresh, key, value)
+        if follows_after > 1:
+            assert registry.refused("GET", "/subjects/none/versions") == (500, 50001)
+        until_failed(registry)
+
+
+def test_when_its_topic_is_made_anew_it_stops(fresh: Connection) -> None:
+    with serving(fresh) as url:
+        registry = Registry(url)
+        for size in range(1, 7):
+            registry.register(f"s{size}", {"type": "fixed", "name": "F", "size": size})
+        remove_topic(fresh)
+        make_topic(fresh)
+        until_failed(registry)
+
+
+def test_the_highest_id_is_the_last(fresh: Connection, name: Name) -> None:
+    """Readers take an id as a number of 32 bits."""
+    subject = name("last")
+    with serving(fresh) as url:
+        registry = Registry(url)
+        registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"})
+        imported = sent(unlike(A, subject), id=2**31 - 1)
+        assert registry.ask("POST", f"/subjects/{subject}/versions", imported).body == {"id": 2**31 - 1}
+        other = name("other")
+        assert registry.refused("POST", f"/subjects/{other}/versions", sent(unlike(A, other))) == (422, 42205)
+        assert registry.register(other, unlike(A, subject)) == 2**31 - 1
+        assert registry.get("/subjects") == sorted([subject, other])
 
 
 def test_a_registry_is_rebuilt_from_its_topic(registry: Registry, registry_broker: Connection, name: Name) -> None:

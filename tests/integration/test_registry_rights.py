@@ -13,8 +13,10 @@ from registry_server import Registry, sent, serving
 from hub import registry as schema_registry
 from hub.catalogue import load
 from hub.kafka.connection import Connection
+from hub.registry.store import Store
 
 TYPE = "az.zefer.veteran.VeteranStatusGranted"
+OTHER_TYPE = "az.zefer.service.ServiceRequested"
 OWNER = load().types[TYPE].owner
 OTHER = "mod"
 SCHEMA = load().types[TYPE].schema
@@ -55,6 +57,23 @@ def test_only_the_owner_registers_a_new_version(closed: str, registry_broker: Co
     assert "auto.register.schemas=false" in found.body["message"]
     assert Registry(closed).refused("POST", path, sent(changed())) == (401, 40101)
     assert Registry(closed, OTHER).get(path) == [1]
+
+
+def test_the_right_is_asked_of_the_state_that_is_written(closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody without the right registers again is deleted just before his request is decided."""
+    path, note, change = f"/subjects/{TYPE}/versions", sent(changed(name="race_note")), Store.change
+    operator = Registry(closed, "meis")
+    assert operator.ask("POST", path, note).status == 200
+    version = operator.get(f"{path}/latest")["version"]
+
+    def deleted_just_before(store: Store, decide: Any) -> Any:
+        monkeypatch.setattr(Store, "change", change)
+        assert operator.ask("DELETE", f"{path}/latest").body == version > 1
+        return store.change(decide)
+
+    monkeypatch.setattr(Store, "change", deleted_just_before)
+    assert Registry(closed, OTHER).refused("POST", path, note) == (403, 40301)
+    assert operator.get(path) == [1]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +125,7 @@ def test_what_a_running_hub_could_not_read_comes_with_the_catalogue(
 
 
 def test_a_type_of_the_hub_refers_to_no_other_subject(closed: str) -> None:
-    inner = {"name": "az.zefer.veteran.VeteranCategory", "subject": TYPE, "version": 1}
+    inner = {"name": OTHER_TYPE, "subject": OTHER_TYPE, "version": 1}
     found = Registry(closed, OWNER).ask("POST", f"/subjects/{TYPE}/versions", sent(changed(), references=[inner]))
     assert found.body["error_code"] == 42201 and "complete in itself" in found.body["message"], found
 
@@ -156,8 +175,9 @@ def test_the_owner_registers_the_next_version_and_nobody_removes_one_for_good(cl
     """Kept events name it by its id."""
     owner = Registry(closed, OWNER)
     id = owner.register(TYPE, changed())
-    assert owner.get(f"/subjects/{TYPE}/versions/latest")["id"] == id
-    operator = Registry(closed, "meis")
-    assert operator.ask("DELETE", f"/subjects/{TYPE}/versions/2").body == 2
-    assert operator.refused("DELETE", f"/subjects/{TYPE}/versions/2", permanent=True) == (422, 42205)
+    latest = owner.get(f"/subjects/{TYPE}/versions/latest")
+    assert latest["id"] == id
+    operator, path = Registry(closed, "meis"), f"/subjects/{TYPE}/versions/{latest['version']}"
+    assert operator.ask("DELETE", path).body == latest["version"]
+    assert operator.refused("DELETE", path, permanent=True) == (422, 42205)
     assert owner.get(f"/schemas/ids/{id}")["schema"]

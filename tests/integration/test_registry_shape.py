@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from registry_server import Registry, serving
@@ -74,6 +79,58 @@ def test_both_places_say_the_same(registry_broker: Connection, closed: str) -> N
     assert [own.versions(s, deleted=True) for s in own.subjects()] == [
         other.versions(s, deleted=True) for s in other.subjects()
     ]
+
+
+@contextlib.contextmanager
+def in_front_of(url: str, change: Callable[[dict[str, str]], dict[str, str]]) -> Iterator[str]:
+    """A registry whose queries are changed on their way in."""
+
+    class Passing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = urlsplit(self.path)
+            request = urllib.request.Request(
+                f"{url}{asked.path}?{urlencode(change(dict(parse_qsl(asked.query))))}",
+                headers={"authorization": self.headers["authorization"]},
+            )
+            with urllib.request.urlopen(request) as answer:
+                body = answer.read()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Passing)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda query: {**query, "limit": "3"},
+        lambda query: {name: value for name, value in query.items() if name not in ("offset", "limit")},
+    ],
+    ids=["gives pages, as Confluent's does of a thousand", "knows no pages"],
+)
+def test_a_registry_is_read_to_its_last_page(
+    registry_broker: Connection, closed: str, name: Name, change: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    subjects = [name("x.page") for _ in range(7)]
+    own = schema_registry.register(registry_broker, [(each, fixed(each, 1)) for each in subjects])
+    assert Registry(closed, "hub").ask("DELETE", f"/subjects/{subjects[0]}").status == 200
+    with in_front_of(closed, change) as url:
+        found = External(url, "hub:hub").read()
+    assert found.subjects() == [each for each in own.subjects() if each != subjects[0]]
+    assert found.subjects(deleted=True) == own.subjects(deleted=True)
 
 
 def test_a_registry_that_refuses_or_is_away_says_so_without_the_secret(

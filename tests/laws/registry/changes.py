@@ -23,14 +23,17 @@ Node = Any
 
 
 class Maker:
-    """Makes schemas; named types get names of their own, in two namespaces."""
+    """Makes schemas; named types get names of their own, in two namespaces, and are used more than once: written out
+    each time until `by_name`."""
 
     def __init__(self, rng: Random) -> None:
         self.rng, self._count = rng, 0
+        self._made: list[Node] = []
 
     def record(self, depth: int = 3) -> Node:
+        name = self._name("R")
         fields = [self.field(f"f{i}", depth - 1) for i in range(self.rng.randint(1, 4))]
-        return {"type": "record", **self._name("R"), "fields": fields}
+        return self._kept({"type": "record", **name, "fields": fields})
 
     def field(self, name: str, depth: int) -> Node:
         field = {"name": name, "type": self.type(depth)}
@@ -39,13 +42,15 @@ class Maker:
         return field
 
     def type(self, depth: int, *, union: bool = True) -> Node:
+        if self._made and self.rng.random() < 0.25:
+            return self.again()
         roll = self.rng.random()
         if depth <= 0 or roll < 0.45:
             return self.rng.choice(PRIMITIVES[1:])
         if roll < 0.55:
-            return {"type": "enum", **self._name("E"), "symbols": self._symbols()}
+            return self._kept({"type": "enum", **self._name("E"), "symbols": self._symbols()})
         if roll < 0.62:
-            return {"type": "fixed", **self._name("F"), "size": self.rng.randint(1, 3)}
+            return self._kept({"type": "fixed", **self._name("F"), "size": self.rng.randint(1, 3)})
         if roll < 0.72:
             return {"type": "array", "items": self.type(depth - 1)}
         if roll < 0.8:
@@ -58,6 +63,14 @@ class Maker:
         branches = {_kind(each): each for each in (self.type(depth - 1, union=False) for _ in range(3))}
         found = list(branches.values())
         return ["null", *found] if self.rng.random() < 0.6 else found
+
+    def again(self) -> Node:
+        """A named type that was made before."""
+        return copy.deepcopy(self.rng.choice(self._made))
+
+    def _kept(self, node: Node) -> Node:
+        self._made.append(node)
+        return node
 
     def _symbols(self) -> list[str]:
         return self.rng.sample("ABCDE", self.rng.randint(1, 4))
@@ -74,13 +87,18 @@ class Changer:
         self.maker, self.rng = maker, maker.rng
 
     def change(self, schema: Node) -> Node:
+        """Anew where a record would come to contain itself: no data would show it."""
+        while True:
+            new = self._changed(schema)
+            if alike(new):
+                return new
+
+    def _changed(self, schema: Node) -> Node:
         new = copy.deepcopy(schema)
         for _ in range(self.rng.randint(1, 3)):
             record = self.rng.choice([node for node in nodes(new) if node.get("type") == "record"])
-            self.rng.choice((self._add, self._remove, self._retype, self._inner, self._rename, self._order))(record)
-        for field in (field for each in nodes(new) for field in each.get("fields", ())):
-            if "default" in field:
-                fill(field)  # as wide as what has changed within
+            ways = (self._add, self._remove, self._retype, self._inner, self._rename, self._order, self._exchange)
+            self.rng.choice(ways)(record)
         return new
 
     def _add(self, record: Node) -> None:
@@ -116,6 +134,15 @@ class Changer:
         if "default" in field:
             fill(field)
 
+    def _exchange(self, record: Node) -> None:
+        """One named type by another, wholly or as a branch, wherever the record uses it."""
+        used = [field for field in record["fields"] if isinstance(field["type"], dict) and "name" in field["type"]]
+        other = self.maker.again()
+        for field in used:
+            old = field["type"]
+            ways = (old, other) if _kind(old) == _kind(other) else (old, other, [other, old], [old, other])
+            field["type"] = copy.deepcopy(self.rng.choice(ways))
+
     def _other(self, node: Node) -> Node:
         roll = self.rng.random()
         if roll < 0.25 and not isinstance(node, list) and node != "null":
@@ -143,6 +170,59 @@ class Changer:
         node["symbols"] = self.rng.sample("ABCDEF", self.rng.randint(1, 5))
         if self.rng.random() < 0.4:
             node["default"] = node["symbols"][0]
+
+
+def alike(schema: Node) -> bool:
+    """Make all that bear one name the first of them, and defaults as wide as what has changed within. False: one
+    would contain itself."""
+    first: dict[str, Node] = {}
+    if not _alike(schema, first, ()):
+        return False
+    for field in [field for each in nodes(schema) for field in each.get("fields", ())]:
+        if "default" in field:
+            fill(field)
+    return True
+
+
+def _alike(node: Node, first: dict[str, Node], around: tuple[str, ...]) -> bool:
+    if isinstance(node, list):
+        return all(_alike(branch, first, around) for branch in node)
+    if not isinstance(node, dict):
+        return True
+    full = _full(node)
+    if full in around:
+        return False
+    if full in first:
+        node.clear()
+        node.update(copy.deepcopy(first[full]))
+        return True
+    within = (*around, full) if full else around
+    inner = [*(field["type"] for field in node.get("fields", ())), node.get("items"), node.get("values")]
+    fine = all(_alike(each, first, within) for each in inner)
+    if full:
+        first[full] = node
+    return fine
+
+
+def by_name(node: Node, known: set[str] | None = None) -> Node:
+    """The schema as a parser takes it: a type written out where it is first used, named after that."""
+    known = set() if known is None else known
+    if isinstance(node, list):
+        return [by_name(branch, known) for branch in node]
+    if not isinstance(node, dict):
+        return node
+    full = _full(node)
+    if full in known:
+        return full
+    known |= {full} if full else set()
+    found = {key: by_name(value, known) if key in ("items", "values") else value for key, value in node.items()}
+    if "fields" in node:
+        found["fields"] = [{**field, "type": by_name(field["type"], known)} for field in node["fields"]]
+    return found
+
+
+def _full(node: dict[str, Any]) -> str:
+    return f"{node['namespace']}.{node['name']}" if "name" in node else ""
 
 
 def nodes(node: Node) -> Iterator[dict[str, Any]]:
