@@ -81,7 +81,7 @@ class Cursor:
         try:
             found = json.loads(base64.b64decode(text[1:] + "=" * (-(len(text) - 1) % 4), b"-_", validate=True))
             pairs = dict[int, int](found) if isinstance(found, list) else {-1: 0}
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise ValueError("not a cursor") from None
         if any(type(each) is not int or not 0 <= each < 1 << 62 for pair in pairs.items() for each in pair):
             raise ValueError("not a cursor")

@@ -219,7 +219,8 @@ def test_a_receipt_is_not_passed_over_where_the_registry_does_not_answer(kafka: 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "x", "1!!", "1W1swXV0", "1e30", "1WzEsMl0", "0W10", "1WzBd", "1WwAAAA", "1" * 9000]
+    "text",
+    ["", "1", "x", "1!!", "1W1swXV0", "1e30", "1WzEsMl0", "0W10", "1WzBd", "1WwAAAA", "1" * 9000, "1" + "W1tb" * 2000],
 )
 def test_what_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
