@@ -6,7 +6,7 @@ import asyncio
 import copy
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from hub.settings import Limit
 from hub.views import receipts, statuses
 from hub.views.receipts import Receipts, Verdict
 from hub.views.statuses import Statuses
-from hub.views.store import NotReady, Writer
+from hub.views.store import Beat, NotReady, Writer
 
 MUCH = Limit(events=1e9, events_burst=1e9, mib=1e6, mib_burst=1e6, day=10**12, questions=1e9, questions_burst=1e9)
 
@@ -90,7 +90,9 @@ class Nothing:
         self._kept = tempfile.TemporaryDirectory(prefix="views-")
         folder = Path(self._kept.name)
         for module in (receipts, statuses):
-            Writer(folder / module.FILE, module.SCHEMA).close()
+            writer = Writer(folder / module.FILE, module.SCHEMA)
+            writer.beat(Beat(0.0, 0.0, caught_up=True, progress=1.0))
+            writer.close()
         self.receipts, self.statuses = Receipts(folder, lambda _: None), Statuses(folder, lambda _: None)
         self.unpack = lambda _: None
         self.ready = True
@@ -102,8 +104,8 @@ class Nothing:
 class Nowhere:
     """A Kafka with nothing in it (`hub.kafka.following.Lookup`)."""
 
-    def latest(self, topic: str, partitions: int, count: int) -> list[Any]:
-        return []
+    def latest(self, *_: Any) -> tuple[Iterator[Any], Mapping[int, int]]:
+        return iter(()), {}
 
     def record(self, topic: str, partition: int, offset: int) -> None:
         return None
@@ -126,8 +128,8 @@ class Room:
             self.desk, catalogue(), examiner(), self.known, self.broker, limits, self.audit, self.metrics
         )
         views: Any = Nothing()
-        lookup: Any = Nowhere()
-        questions = Questions(catalogue(), views, lookup, views.unpack, rules().secret)
+        self.lookup: Any = Nowhere()
+        questions = Questions(catalogue(), views, self.lookup, views.unpack, rules().secret)
         about = About(self.desk, catalogue(), schemas(), limits)
         self.document = Document(catalogue(), self.bounds)
         well = health.routes(self.metrics, list, lambda: None)

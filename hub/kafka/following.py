@@ -132,13 +132,19 @@ class Lookup:
         tp = TopicPartition(topic, partition)
         return next((r for r in self._read({tp: offset}, {tp: offset + 1}) if r.offset == offset), None)
 
-    def latest(self, topic: str, partitions: int, count: int) -> Iterator[ConsumerRecord]:
-        """The last `count` records of each partition. Raises `Retry`."""
+    def latest(
+        self, topic: str, partitions: int, count: int, since: Mapping[int, int]
+    ) -> tuple[Iterator[ConsumerRecord], Mapping[int, int]]:
+        """The last `count` records of each partition, of those from `since` on where it names one; and where they end.
+
+        Reading them raises `Retry` where the broker does not answer in time.
+        """
         parts = [TopicPartition(topic, partition) for partition in range(partitions)]
         client = self._assigned(parts)
         first, ends = client.beginning_offsets(parts), client.end_offsets(parts)
-        starts = {tp: max(first[tp], ends[tp] - count) for tp in parts}
-        return self._read({tp: at for tp, at in starts.items() if at < ends[tp]}, ends)
+        starts = {tp: max(first[tp], ends[tp] - count, since.get(tp.partition, 0)) for tp in parts}
+        found = self._read({tp: at for tp, at in starts.items() if at < ends[tp]}, ends)
+        return found, {tp.partition: end for tp, end in ends.items()}
 
     def _read(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
