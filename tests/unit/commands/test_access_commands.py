@@ -161,6 +161,16 @@ def test_entries_are_listed_by_what_is_asked(run: Run, holds: Callable[[list[Rec
     assert code == 0 and "OPERATOR" in out and "DENIAL" not in out
 
 
+@pytest.mark.parametrize("words", [(), ("--json",), ("--kind", "denial")])
+def test_what_is_no_entry_is_named_and_the_others_are_listed(
+    run: Run, holds: Callable[[list[Record]], None], words: tuple[str, ...]
+) -> None:
+    good = entries({"action": "one"}, {"action": "two"})
+    holds([good[0], Record("audit", 3, 7, NOW, b"x", b"junk", ()), good[1]])
+    code, out, err = run("audit", "list", *words)
+    assert code == 1 and "one" in out and "two" in out and "audit/3/7" in err and "audit/3/7" not in out
+
+
 def test_without_a_topic_nothing_is_called_whole(
     run: Run, holds: Callable[[list[Record]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
