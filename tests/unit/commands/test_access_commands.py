@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import pytest
 from world import NOW, rules, schemas
 
 from hub import cli, logs
+from hub.access import from_settings
 from hub.access.tokens import Tokens
 from hub.commands import audit
+from hub.errors import Retry
 from hub.kafka.connection import Connection
 from hub.kafka.following import Topic
 from hub.kafka.reading import Record
@@ -83,6 +86,46 @@ def test_revoking_after_hours_and_at_once(run: Run) -> None:
     assert json.loads(run("token", "revoke", id, "--json")[1])["state"] == "revoked"
     code, _, err = run("token", "revoke", id)
     assert code == 2 and "has ended already" in err
+
+
+@pytest.fixture
+def audited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """A broker is set, and an audit that takes a line where nobody else can write one under the same name."""
+    actions: list[str] = []
+
+    class Log:
+        def write(self, entries: list[dict[str, Any]]) -> None:
+            with (tmp_path / "tokens.json.lock").open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            actions.extend(entry["action"] for entry in entries)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setenv("HUB_BOOTSTRAP_SERVERS", BROKER)
+    monkeypatch.setattr(from_settings, "open_log", lambda *_: Log())
+    return actions
+
+
+def test_what_two_do_at_once_is_audited_one_after_the_other(run: Run, audited: list[str]) -> None:
+    code, out, _ = run("token", "issue", "mod", "--json")
+    id = json.loads(out)["id"]
+    assert code == 0 and run("token", "revoke", id)[0] == 0
+    assert audited == [f"issue token {id}", f"revoke token {id}"]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_token_that_is_not_in_the_audit_is_shown_and_ends_with_1(
+    run: Run, audited: list[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    def away(*_: Any) -> Any:
+        raise Retry("the broker is away")
+
+    monkeypatch.setattr(from_settings, "open_log", away)
+    code, out, err = run("token", "issue", "mod", *words)
+    assert code == 1 and "zefer_" in out and "not in the audit: the broker is away" in err
+    assert run("token", "revoke", listed(run)[0]["id"], *words)[0] == 1
+    assert listed(run)[0]["state"] == "revoked"
 
 
 def test_a_doctor_looks_at_the_tokens(run: Run, tmp_path: Path) -> None:
