@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from math import isnan
 from typing import Annotated, Any
 
 import typer
@@ -16,12 +17,30 @@ from hub.settings import Settings
 
 app = typer.Typer(help="Tokens, by which agencies prove who they are.", no_args_is_help=True)
 DAY, HOUR = 86_400, 3_600
+DAYS_MAX = 36_500
+
+
+def _number(value: float | None) -> float | None:
+    """`nan` is within any bounds."""
+    if value is not None and isnan(value):
+        raise typer.BadParameter("expected a number")
+    return value
+
+
+Expires = Annotated[
+    float | None,
+    typer.Option(help="Days it works; without it until revoked.", min=0.01, max=DAYS_MAX, callback=_number),
+]
+After = Annotated[
+    float,
+    typer.Option(help="Hours that it still works, for a change of tokens.", min=0, max=24 * DAYS_MAX, callback=_number),
+]
 
 
 @app.command("issue")
 def issue(
     agency: Annotated[str, typer.Argument(help="Code of the agency.")],
-    expires: Annotated[float | None, typer.Option(help="Days it works; without it until revoked.", min=0.01)] = None,
+    expires: Expires = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +90,7 @@ def list_tokens(
 @app.command("revoke")
 def revoke_token(
     id: Annotated[str, typer.Argument(help="The token's id, as `hub token list` shows it.")],
-    after: Annotated[float, typer.Option(help="Hours that it still works, for a change of tokens.", min=0)] = 0.0,
+    after: After = 0.0,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -69,8 +69,13 @@ def test_the_file_is_where_the_settings_say(run: Run, tmp_path: Path, monkeypatc
     [
         (("issue", "nobody"), "nobody"),
         (("issue", "mod", "--expires", "0"), "0.01"),
+        (("issue", "mod", "--expires", "99999999"), "--expires"),
+        (("issue", "mod", "--expires", "inf"), "--expires"),
+        (("issue", "mod", "--expires", "nan"), "--expires"),
         (("revoke", "aaaaaaaa"), "hub token list"),
         (("revoke", "aaaaaaaa", "--after", "-1"), "--after"),
+        (("revoke", "aaaaaaaa", "--after", "inf"), "--after"),
+        (("revoke", "aaaaaaaa", "--after", "nan"), "--after"),
     ],
 )
 def test_what_makes_no_sense_changes_nothing(run: Run, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
