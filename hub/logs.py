@@ -43,7 +43,7 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("aiokafka", "faust", "mode", "asyncio"):
+    for name in ("aiokafka", "faust", "mode", "asyncio", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # kafka-python prints several lines a second while a broker is away; whoever uses it says so once
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

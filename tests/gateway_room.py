@@ -7,7 +7,7 @@ import copy
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,8 @@ class Nothing:
 class Nowhere:
     """A Kafka with nothing in it (`hub.kafka.following.Lookup`)."""
 
-    def latest(self, topic: str, partitions: int, count: int) -> list[Any]:
-        return []
+    def latest(self, *_: Any) -> tuple[Iterator[Any], Mapping[int, int]]:
+        return iter(()), {}
 
     def record(self, topic: str, partition: int, offset: int) -> None:
         return None
@@ -130,8 +130,8 @@ class Room:
             self.desk, catalogue(), examiner(), self.known, self.broker, limits, self.audit, self.metrics
         )
         views: Any = Nothing()
-        lookup: Any = Nowhere()
-        questions = Questions(catalogue(), views, lookup, views.unpack, rules().secret)
+        self.lookup: Any = Nowhere()
+        questions = Questions(catalogue(), views, self.lookup, views.unpack, rules().secret)
         about = About(self.desk, catalogue(), registered or schemas(), limits)
         self.document = Document(catalogue(), self.bounds)
         well = health.routes(self.metrics, list, lambda: None)

@@ -65,7 +65,7 @@ def writing(path: Path) -> Iterator[list[Token]]:
     """The tokens, to be changed in place within the `with`; written when it ends well. Raises `ConfigError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
+        with locked(path):
             tokens = list(read(path))
             yield tokens
             _write(path, tokens)
@@ -85,7 +85,8 @@ def revoke(tokens: list[Token], id: str, at: int, now: float) -> Token:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One `hub token` after the other; not to be taken within `writing`."""
     handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -15,12 +15,14 @@ from hub.avro.invalid import Invalid
 from hub.avro.records import wire_header
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError
-from hub.event import CONTENT_TYPE, SOURCE_PREFIX
+from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
 from hub.pipeline.rulebook import SchemaIds
 
 OPTIONAL = ("sequence", "correlationid", "causationid")
+SENT_MAX_BYTES = 2 * EVENT_MAX_BYTES - 4096
+"""So much `in.*` takes of a record, less what Kafka writes around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +57,40 @@ def _parsed(path: Path, text: str) -> list[Any]:
             return [json.loads(line) for line in lines]
         except json.JSONDecodeError:
             raise ConfigError(f"{path}:{whole.lineno}:{whole.colno}: not JSON: {whole.msg}") from None
+    except (RecursionError, ValueError):
+        raise ConfigError(f"{path}: not JSON that can be read: it nests too deep, or a number is too long") from None
 
 
 def draft(catalogue: Catalogue, ids: SchemaIds, agency: str, event: Mapping[str, Any]) -> Draft:
-    """Encode one CloudEvents JSON object. `source` and `specversion` may be left out, `id` and `time` together.
+    """Encode one CloudEvents JSON object. `source` and `specversion` may be left out, `id` and `time` together; null is
+    as if it were not there.
 
     Raises `ConfigError` that says which part is wrong and what was expected, without quoting values.
     """
     of = catalogue.types.get(str(event.get("type")))
     if of is None:
         raise ConfigError("/type: expected an event type of the catalogue; `hub schema list` names them")
-    if "id" in event and "time" not in event:
+    if event.get("id") is not None and event.get("time") is None:
         raise ConfigError("/time: expected beside an id: sent again with another time it would be a conflict")
     try:
         body = encode(of.schema, from_json(of.schema, event.get("data")), _head(catalogue, ids, of.name))
     except Invalid as error:
         where = f"/data{error.pointer}"
         raise ConfigError(f"{where}: expected {error.expected}, found {error.found}") from None
+    names = ("specversion", "id", "time", "source", *OPTIONAL)
     attributes = {
         "specversion": "1.0",
         "id": str(uuid4()),
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "source": SOURCE_PREFIX + agency,
         "type": of.name,
-        **{n: str(event[n]) for n in ("specversion", "id", "time", "source", *OPTIONAL) if n in event},
+        **{n: str(event[n]) for n in names if event.get(n) is not None},
     }
     headers = tuple((f"ce_{name}", text.encode()) for name, text in attributes.items())
     key = str(event["data"][of.key_field]).encode()
+    size = len(body) + len(key) + sum(len(name) + len(value) for name, value in headers)
+    if size > SENT_MAX_BYTES:
+        raise ConfigError(f"/data: expected at most {EVENT_MAX_BYTES} bytes, found {len(body)}")
     return Draft(attributes["id"], key, body, (*headers, ("content-type", CONTENT_TYPE)))
 
 

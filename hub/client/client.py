@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -89,7 +90,7 @@ class Client:
 
     def event(self, id: str, *, wait: float = 0) -> Story:
         """What became of your own id; waits up to `wait` seconds. `HubProblem` 404 where nothing is known of it."""
-        return Story.of(self._get(f"/v1/events/{id}", {"wait": wait} if wait else {}, wait))
+        return Story.of(self._get(f"/v1/events/{quote(id, safe='')}", {"wait": wait} if wait else {}, wait))
 
     def receipts(self, since: str | None = None, *, limit: int = 100, wait: float = 0) -> Receipts:
         """The receipts after `since`; waits up to `wait` seconds for the first."""

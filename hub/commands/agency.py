@@ -50,9 +50,18 @@ def _token(file: Path | None) -> str:
     if file is None:
         found = os.environ.get("HUB_TOKEN", "")
     elif file.is_file():
-        found = file.read_text(encoding="utf-8").strip()
+        found = _text(file).strip()
     else:
         raise ConfigError(f"--token-file {file}: no such file")
     if not found:
         raise ConfigError("no token: give --token-file FILE, or set HUB_TOKEN; `hub token issue AGENCY` makes one")
     return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"--token-file {file}: there is no token in it, it is no text") from None
+    except OSError as error:
+        raise ConfigError(f"--token-file {file}: {error.strerror}") from None

@@ -13,7 +13,7 @@ import typer
 from hub import registry
 from hub.access.entries import unpacker
 from hub.access.verify import Chained, Unpack, verify
-from hub.commands.terminal import AsJson, DataDir, out, settings_of, table
+from hub.commands.terminal import AsJson, DataDir, err, out, settings_of, table
 from hub.errors import ConfigError
 from hub.kafka.connection import Connection
 from hub.kafka.following import describe
@@ -70,16 +70,21 @@ def list_audit(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Entries in the order in which they happened."""
+    """Entries in the order in which they happened. Exit code 1 where a record is none, and it says which."""
     records, unpack = _open(data_dir, since)
     wanted = {"kind": kind and kind.upper(), "agency": agency, "code": code, "writer": writer}
-    found = sorted(_entries(records, unpack, {k: v for k, v in wanted.items() if v}), key=lambda row: str(row["at"]))
+    unreadable: list[str] = []
+    entries = _entries(records, unpack, {k: v for k, v in wanted.items() if v}, unreadable)
+    found = sorted(entries, key=lambda row: str(row["at"]))
     if as_json:
         for row in found:
             print(json.dumps(row))
-        return
-    names = ("at", "writer", "kind", "agency", "action", "code", "origin", "counts")
-    table(names, ((_cell(row[name]) for name in names) for row in found))
+    else:
+        names = ("at", "writer", "kind", "agency", "action", "code", "origin", "counts")
+        table(names, ((_cell(row[name]) for name in names) for row in found))
+    for record in unreadable:
+        err.print(f"[red]{record}[/red]: is no audit entry", soft_wrap=True, highlight=False)
+    raise typer.Exit(1 if unreadable else 0)
 
 
 def _open(data_dir: Path | None, since: datetime | None = None) -> tuple[Iterator[Record], Unpack]:
@@ -94,9 +99,15 @@ def _records(connection: Connection, since: datetime | None) -> Iterator[Record]
     return read_all(connection, TOPIC, since=at, settle=SETTLE)
 
 
-def _entries(records: Iterator[Record], unpack: Unpack, wanted: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _entries(
+    records: Iterator[Record], unpack: Unpack, wanted: Mapping[str, str], unreadable: list[str]
+) -> Iterator[dict[str, Any]]:
     for record in records:
-        entry = dict(unpack(record.value or b""))
+        try:
+            entry = dict(unpack(record.value or b""))
+        except Exception:  # whoever wrote it had no business here: the others are still to be read
+            unreadable.append(record.coordinates)
+            continue
         if all(entry[name] == value for name, value in wanted.items()):
             names = ("writer", "number", "kind", "agency", "action", "code", "origin", "counts")
             yield {"record": record.coordinates, "at": _time(entry["at"]), **{name: entry[name] for name in names}}

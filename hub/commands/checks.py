@@ -9,6 +9,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -246,5 +247,5 @@ def _process(name: str, url: str) -> Check:
             return Check(name, True, f"{url} is ready")
     except urllib.error.HTTPError as error:
         return Check(name, False, f"{url}/readyz answers {error.code}", "it may still be reading; its log says more")
-    except OSError:
+    except (OSError, HTTPException):
         return Check(name, False, f"nothing answers at {url}", "start it, or look at the end of its log")

@@ -4,28 +4,50 @@ from __future__ import annotations
 
 import json
 import time
+from math import isnan
 from typing import Annotated, Any
 
 import typer
 
 from hub.access import token as tokens
-from hub.access.token_file import Token, iso, read, revoke, writing
+from hub.access.token_file import Token, iso, locked, read, revoke, writing
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of, table
 from hub.errors import ConfigError, HubError
 from hub.settings import Settings
 
 app = typer.Typer(help="Tokens, by which agencies prove who they are.", no_args_is_help=True)
 DAY, HOUR = 86_400, 3_600
+DAYS_MAX = 36_500
+
+
+def _number(value: float | None) -> float | None:
+    """`nan` is within any bounds."""
+    if value is not None and isnan(value):
+        raise typer.BadParameter("expected a number")
+    return value
+
+
+Expires = Annotated[
+    float | None,
+    typer.Option(help="Days it works; without it until revoked.", min=0.01, max=DAYS_MAX, callback=_number),
+]
+After = Annotated[
+    float,
+    typer.Option(help="Hours that it still works, for a change of tokens.", min=0, max=24 * DAYS_MAX, callback=_number),
+]
 
 
 @app.command("issue")
 def issue(
     agency: Annotated[str, typer.Argument(help="Code of the agency.")],
-    expires: Annotated[float | None, typer.Option(help="Days it works; without it until revoked.", min=0.01)] = None,
+    expires: Expires = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """A new token of an agency, shown this once: only its hash is kept. Others of the agency go on working."""
+    """A new token of an agency, shown this once: only its hash is kept. Others of the agency go on working.
+
+    Exit code 1 where there is a broker, and the audit could not be written: the token works all the same.
+    """
     settings = settings_of(data_dir=data_dir)
     if agency not in catalogue_of(settings).agencies:
         raise ConfigError(
@@ -39,13 +61,14 @@ def issue(
             made = tokens.make()
         issued = Token(made.id, agency, made.digest, now, ends)
         all_of_them.append(issued)
-    _audited(settings, agency, f"issue token {made.id}")
+    audited = _audited(settings, agency, f"issue token {made.id}")
     if as_json:
         print(json.dumps({"token": made.text, **_row(issued, now)}))
-        return
-    print(made.text)
-    err.print(f"id {made.id}, of {agency}, works {f'until {iso(ends)}' if ends else 'until it is revoked'}. "
-              "It is not shown again: hand it over by a safe way.", soft_wrap=True, highlight=False)  # fmt: skip
+    else:
+        print(made.text)
+        err.print(f"id {made.id}, of {agency}, works {f'until {iso(ends)}' if ends else 'until it is revoked'}. "
+                  "It is not shown again: hand it over by a safe way.", soft_wrap=True, highlight=False)  # fmt: skip
+    raise typer.Exit(0 if audited else 1)
 
 
 @app.command("list")
@@ -67,19 +90,23 @@ def list_tokens(
 @app.command("revoke")
 def revoke_token(
     id: Annotated[str, typer.Argument(help="The token's id, as `hub token list` shows it.")],
-    after: Annotated[float, typer.Option(help="Hours that it still works, for a change of tokens.", min=0)] = 0.0,
+    after: After = 0.0,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a token, at once or after some hours. Running servers know it within two seconds."""
+    """End a token, at once or after some hours. Running servers know it within two seconds.
+
+    Exit code 1 where there is a broker, and the audit could not be written: the token has ended all the same.
+    """
     settings, now = settings_of(data_dir=data_dir), time.time()
     with writing(settings.tokens_file()) as all_of_them:
         ended = revoke(all_of_them, id, int(now + after * HOUR), now)
-    _audited(settings, ended.agency, f"revoke token {ended.id}")
+    audited = _audited(settings, ended.agency, f"revoke token {ended.id}")
     if as_json:
         print(json.dumps(_row(ended, now)))
     else:
         out.print(f"token {ended.id} of {ended.agency} works until {iso(ended.revoked)}", highlight=False)
+    raise typer.Exit(0 if audited else 1)
 
 
 def _row(token: Token, now: float) -> dict[str, Any]:
@@ -87,21 +114,29 @@ def _row(token: Token, now: float) -> dict[str, Any]:
     return {"id": token.id, "agency": token.agency, "state": token.state(now), **times}
 
 
-def _audited(settings: Settings, agency: str, action: str) -> None:
-    """What was done, to the audit; said where there is no broker to write it to: tokens are needed before that."""
+def _audited(settings: Settings, agency: str, action: str) -> bool:
+    """What was done, to the audit; said where that fails. True also where there is no broker to write it to: tokens are
+    needed before that.
+
+    All of a host write one chain, and who opens it anew ends the transaction of who has it open: one after the other.
+    """
     from hub import registry
     from hub.access.from_settings import open_log
     from hub.clock import now_ms
     from hub.machine.running import connect
 
     entry = {"kind": "OPERATOR", "agency": agency, "action": action, "code": None}
+    connection = None
     try:
         connection = connect(settings)
-        log = open_log("token", settings, connection, lambda: registry.read(connection))
-        try:
-            log.write([{**entry, "at": now_ms(), "origin": None, "counts": {}}])
-        finally:
-            log.close()
+        with locked(settings.tokens_file()):
+            log = open_log("token", settings, connection, lambda: registry.read(connection))
+            try:
+                log.write([{**entry, "at": now_ms(), "origin": None, "counts": {}}])
+            finally:
+                log.close()
+        return True
     except Exception as error:
         why = str(error) if isinstance(error, HubError) else type(error).__name__
         err.print(f"not in the audit: {why}", soft_wrap=True, highlight=False, style="yellow")
+        return connection is None

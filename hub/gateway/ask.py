@@ -164,7 +164,8 @@ _EXPECTED = {
 
 def _known(request: Request, names: Collection[str]) -> None:
     if any(name not in names for name in request.query_params):
-        raise Wrong(Question.PARAMETER_INVALID, f"expected no other parameters than {', '.join(names) or 'none'}")
+        expected = f"no other parameters than {', '.join(sorted(names))}" if names else "no parameters"
+        raise Wrong(Question.PARAMETER_INVALID, f"expected {expected}")
     if len(request.query_params.multi_items()) != len(request.query_params):
         raise Wrong(Question.PARAMETER_INVALID, "expected each parameter once")
 

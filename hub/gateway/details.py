@@ -89,6 +89,10 @@ _PHRASES = (
     (r"no Content-Encoding", r"Content-Encoding olmamalıdır"),
     (r"Accept: application/json, or none", r"Accept: application/json və ya heç biri"),
     (r"at most (\d+) events", r"ən çoxu \1 hadisə"),
+    (r"at most (\d+) headers and (\d+) bytes of them", r"ən çoxu \1 başlıq və onların ən çoxu \2 baytı"),
+    (r"at most (\d+) requests at once", r"eyni anda ən çoxu \1 sorğu"),
+    (r"the head within (\d+) seconds", r"başlıqların \1 saniyəyə gəlməsi"),
+    (r"an HTTP/1\.1 request", r"HTTP/1.1 sorğusu"),
     (r"at most (\d+) bytes", r"ən çoxu \1 bayt"),
     (r"all of it within (\d+) seconds", r"hamısının \1 saniyəyə gəlməsi"),
     (r"no other parameter than dry_run, true or false", r"yalnız dry_run parametri: true və ya false"),
@@ -131,8 +135,25 @@ _SENTENCES = (
     (r"no such token", r"belə token yoxdur"),
     (r"token (\S+) was revoked", r"\1 tokeni ləğv edilib"),
     (r"token (\S+) has expired", r"\1 tokeninin müddəti bitib"),
+    (r"the token is not of the agency that is named", r"token adı göstərilən qurumun deyil"),
+    (r"the catalogue no longer has the token's agency", r"tokenin qurumu artıq kataloqda yoxdur"),
+    (
+        r"token and certificate are of different agencies: send one",
+        r"token və sertifikat müxtəlif qurumlarındır: yalnız birini göndərin",
+    ),
+    (
+        r"certificate (\S+) names no agency of the catalogue, or more than one",
+        r"\1 sertifikatı kataloqun heç bir qurumuna uyğun gəlmir və ya birdən çoxuna uyğun gəlir",
+    ),
+    (
+        r"receipts are kept from (\d+) to (\d+), asked for from (\d+) on",
+        r"bildirişlər \1 nömrəsindən \2 nömrəsinə qədər saxlanılır, soruşulan \3 nömrəsindən sonrakılardır",
+    ),
+    (r"there is no producer at the moment", r"hazırda brokerlə əlaqə yoxdur"),
+    (r"the producer was given up", r"brokerlə əlaqə kəsildi"),
     (r"the broker takes nothing at the moment", r"broker hazırda heç nə qəbul etmir"),
     (r"the broker did not take the records within (\d+) seconds", r"broker yazıları \1 saniyədə qəbul etmədi"),
+    (r"the broker did not take the records: (.+)", r"broker yazıları qəbul etmədi: \1"),
 )
 PHRASES = [(re.compile(english), az) for english, az in _PHRASES]
 SENTENCES = [(re.compile(english), az) for english, az in _SENTENCES]

@@ -123,7 +123,7 @@ class Examiner:
         own = pseudonym(key, self._secrets[agency])
         digest = identity(named["ce_source"], told.id, key)
         meaning = contents(told.time, told.sequence, value[HEADER:])
-        return Examined(event["id"], of, (own, value, headers), digest, meaning, event["data"])
+        return Examined(told.id.decode(), of, (own, value, headers), digest, meaning, event["data"])
 
     def _encoded(self, event: Mapping[str, Any]) -> bytes | Rejection:
         """The Avro value. For a type that is not known it has no body: the steps say so before they read one."""

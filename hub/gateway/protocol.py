@@ -15,9 +15,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.errors import Door
+from hub.gateway import negotiate
 from hub.gateway.body import WHOLE
 from hub.gateway.desk import PROBLEM, problem_text
-from hub.gateway.negotiate import DEFAULT
+from hub.texts import Language
 
 ADDRESS_BYTES = 4 << 10
 HEADERS_BYTES = 32 << 10
@@ -173,11 +174,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:  # not into the middle of another answer
-            body = problem_text(status, code, DEFAULT, detail)
+            language = self._language()
+            body = problem_text(status, code, language, detail)
             head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM}\r\n"
+            head += f"content-language: {language}\r\n"
             head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
             self.transport.write(head.encode() + body)
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _language(self) -> Language:
+        """By the headers that have come, if any."""
+        wanted = next((value for name, value in self.headers or () if name == b"accept-language"), b"")
+        return negotiate.language(wanted.decode("latin-1"))
 
 
 class _OutOfBounds(Exception):

@@ -1,20 +1,23 @@
 """What an agency may ask, answered from the views; knows no HTTP.
 
-The views are read on threads where an answer may be long; a status is one look and is answered at once.
+The views are read on threads where an answer may be long; a status is one look and is answered at once. Kafka is read
+on a thread of its own, and each agency may have few looks at it under way: whoever asks for what nobody knows holds up
+no other question.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any, NamedTuple
 
 from hub.catalogue import Catalogue
 from hub.errors import Retry
-from hub.event import SOURCE_PREFIX, header
+from hub.event import SOURCE_PREFIX
 from hub.gateway.answers import (
     Covers,
     EventAnswer,
@@ -24,6 +27,7 @@ from hub.gateway.answers import (
     StatusQuestion,
 )
 from hub.gateway.entitled_status import EntitledStatus, Sight
+from hub.gateway.newest import Newest
 from hub.gateway.story import Teller
 from hub.kafka.following import Lookup
 from hub.pipeline.identify import Pseudonyms, identity
@@ -36,8 +40,8 @@ OWN_WRITE_SECONDS = 2.0
 """Bound of read-your-own-write: after that a status says `pending`."""
 LOOK_EVERY = 0.02
 WAIT_EVERY = 0.1
-LATEST = 1_000
-"""Records of each partition among which an event without a verdict is looked for."""
+LOOKS_EACH, LOOKS = 16, 64
+"""Questions of one agency, and of all, that wait for what is in Kafka."""
 
 
 class Told(NamedTuple):
@@ -63,7 +67,8 @@ class Questions:
     ) -> None:
         self.entitled = EntitledStatus(catalogue)
         self._catalogue, self._views, self._person_id = catalogue, views, Pseudonyms(secret).person_id
-        self._lookup, self._unpack, self._lock = lookup, unpack, threading.Lock()
+        self._lookup, self._newest, self._unpack = lookup, Newest(lookup, clock), unpack
+        self._looking, self._looks = ThreadPoolExecutor(1, "look"), Counter[str]()
         self._today, self._clock = today, clock
 
     async def event(self, agency: str, id: str, language: Language, wait: float = 0.0) -> EventAnswer | None:
@@ -76,7 +81,14 @@ class Questions:
             if self._clock() >= deadline:
                 break
             await asyncio.sleep(WAIT_EVERY)  # another process writes what is waited for: nothing here could tell
-        return await asyncio.to_thread(self._event, agency, id, language, verdicts)
+        if self._looks[agency] >= LOOKS_EACH or self._looks.total() >= LOOKS:
+            raise Retry("enough is being looked for")
+        self._looks[agency] += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._looking, self._event, agency, id, language, verdicts)
+        finally:
+            self._looks[agency] -= 1
 
     async def receipts(
         self, agency: str, since: Cursor | None, limit: int, language: Language, wait: float = 0.0
@@ -140,8 +152,7 @@ class Questions:
         return "rejected" if others and all(v.value["verdict"] == "REJECTED" for v in others) else "pending"
 
     def _event(self, agency: str, id: str, language: Language, verdicts: list[Verdict]) -> EventAnswer | None:
-        known = {each.record for each in verdicts}
-        waiting = [] if verdicts else self._in_flight(agency, id, known)
+        waiting = [] if verdicts else self._newest.of(f"in.{agency}", self._views.receipts.partitions(agency), id)
         if not verdicts and not waiting:
             return None
         events = {v.value["event_id"] for v in verdicts} - {None}
@@ -149,20 +160,10 @@ class Questions:
         stories = Teller(self._catalogue, language).stories(verdicts, delivered, self._fields)
         return EventAnswer(id=id, in_flight=waiting, events=stories)
 
-    def _in_flight(self, agency: str, id: str, known: set[str]) -> list[str]:
-        """Among the newest records: those of that id. They may be in the hub still, or it stands."""
-        topic, partitions = f"in.{agency}", self._views.receipts.partitions(agency)
-        with self._lock:
-            newest = list(self._lookup.latest(topic, partitions, LATEST))
-        mine = [r for r in newest if header(r.headers, "ce_id") == id.encode()]
-        return [where for r in mine if (where := f"{topic}/{r.partition}/{r.offset}") not in known]
-
     def _fields(self, verdict: Verdict) -> Mapping[str, Any] | None:
         value = verdict.value
         try:
-            with self._lock:
-                where = value["origin_topic"], value["origin_partition"], value["origin_offset"]
-                record = self._lookup.record(*where)
+            record = self._lookup.record(value["origin_topic"], value["origin_partition"], value["origin_offset"])
         except Retry:
             return None
         found = self._unpack(record.value) if record else None

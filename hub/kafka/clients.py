@@ -24,6 +24,7 @@ MIB = 1 << 20
 MAX_RECORD = 4 * MIB
 # How long a client may look for the first broker that answers before it says which one it did not find.
 CONNECT_MS = 10_000
+CLOSE_MS = 2_000
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def consumer(
     try:
         yield client
     finally:
-        client.close(autocommit=False)
+        client.close(autocommit=False, timeout_ms=CLOSE_MS)
 
 
 @contextmanager

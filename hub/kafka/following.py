@@ -33,7 +33,7 @@ class Topic(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Committed records in order within each partition, and where reading goes on in the partitions concerned."""
+    """Committed records in order within each partition, and where reading goes on in the partitions that moved."""
 
     records: Sequence[ConsumerRecord]
     positions: Mapping[Place, int]
@@ -58,6 +58,7 @@ class Following:
         self._nap = SHORTEST_NAP
         self._parts = [TopicPartition(t.name, partition) for t in topics for partition in t.partitions]
         self._client.assign(self._parts)
+        self._told = dict[Place, int]()
 
     def bounds(self) -> tuple[Mapping[Place, int], Mapping[Place, int]]:
         """First offset still there, and the end of what is committed, of every partition."""
@@ -68,6 +69,7 @@ class Following:
         """Go on from these; every partition is named."""
         for (topic, partition), offset in positions.items():
             self._client.seek(TopicPartition(topic, partition), offset)
+        self._told = dict(positions)
 
     def poll(self) -> Batch:
         """What has come; after a moment, empty, where nothing has. More at once while there is much to read.
@@ -76,13 +78,11 @@ class Following:
         empty fetch.
         """
         records: list[ConsumerRecord] = []
-        touched: set[TopicPartition] = set()
         until = time.monotonic() + GATHER_SECONDS
         while len(records) < ENOUGH and time.monotonic() < until:
             found = self._client.poll(timeout_ms=0, max_records=MAX_RECORDS)
-            for tp, batch in found.items():
+            for batch in found.values():
                 records += batch
-                touched.add(tp)
             if sum(map(len, found.values())) < MAX_RECORDS:
                 break
         if records:
@@ -90,7 +90,7 @@ class Following:
         else:
             time.sleep(self._nap)
             self._nap = min(2 * self._nap, LONGEST_NAP)
-        return Batch(records, {(tp.topic, tp.partition): self._position(tp) for tp in touched})
+        return Batch(records, self._moved())
 
     def behind(self) -> int:
         """Offsets between here and the end of what is committed, over all partitions; 0 when all is read."""
@@ -102,6 +102,13 @@ class Following:
 
     def close(self) -> None:
         self._client.close(autocommit=False, timeout_ms=2_000)
+
+    def _moved(self) -> Mapping[Place, int]:
+        """Positions other than those last told: markers and aborted records move one, and are never delivered."""
+        now = {(tp.topic, tp.partition): self._position(tp) for tp in self._parts}
+        moved = {place: at for place, at in now.items() if self._told.get(place) != at}
+        self._told = now
+        return moved
 
     def _position(self, tp: TopicPartition) -> int:
         # client.position(tp) walks over all partitions each time
@@ -125,13 +132,19 @@ class Lookup:
         tp = TopicPartition(topic, partition)
         return next((r for r in self._read({tp: offset}, {tp: offset + 1}) if r.offset == offset), None)
 
-    def latest(self, topic: str, partitions: int, count: int) -> Iterator[ConsumerRecord]:
-        """The last `count` records of each partition. Raises `Retry`."""
+    def latest(
+        self, topic: str, partitions: int, count: int, since: Mapping[int, int]
+    ) -> tuple[Iterator[ConsumerRecord], Mapping[int, int]]:
+        """The last `count` records of each partition, of those from `since` on where it names one; and where they end.
+
+        Reading them raises `Retry` where the broker does not answer in time.
+        """
         parts = [TopicPartition(topic, partition) for partition in range(partitions)]
         client = self._assigned(parts)
         first, ends = client.beginning_offsets(parts), client.end_offsets(parts)
-        starts = {tp: max(first[tp], ends[tp] - count) for tp in parts}
-        return self._read({tp: at for tp, at in starts.items() if at < ends[tp]}, ends)
+        starts = {tp: max(first[tp], ends[tp] - count, since.get(tp.partition, 0)) for tp in parts}
+        found = self._read({tp: at for tp, at in starts.items() if at < ends[tp]}, ends)
+        return found, {tp.partition: end for tp, end in ends.items()}
 
     def _read(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]

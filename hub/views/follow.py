@@ -132,8 +132,9 @@ class _Course:
         It has caught up with what was there when it began: under load there is always more to come.
         """
         batch = self._following.poll()
-        if batch.records:
+        if batch.positions:
             self._take(batch)
+        if batch.records:
             self._caught_up = self._caught_up or self._following.left(self._ends) == 0
         elif not self._caught_up or time.monotonic() - self._said > BEAT_SECONDS:
             self._caught_up = self._following.behind() == 0 or self._caught_up  # raises where the broker is away
@@ -148,7 +149,8 @@ class _Course:
             self._table.apply(self._writer, batch.records)
             self._writer.moved(batch.positions)
         self._done += len(batch.records)
-        self._newest = min(time.time(), batch.records[-1].timestamp / 1000)
+        if batch.records:
+            self._newest = min(time.time(), batch.records[-1].timestamp / 1000)
 
     def _keep(self, first: Mapping[Place, int]) -> None:
         self._pruned = time.monotonic()

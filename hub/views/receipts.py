@@ -14,7 +14,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from hub.errors import HubError
 from hub.kafka.following import Place
-from hub.views.store import Reader, Writer
+from hub.views.store import NotReady, Reader, Writer
 from hub.views.unpack import Unpack
 
 NAME = "receipts"
@@ -24,6 +24,12 @@ VERDICT, DELIVERY = "hub.Receipt", "hub.DeliveryReceipt"
 PRUNE_ROWS = 50_000
 AT_ONCE = 500
 """Event ids of one query."""
+LIFE = (1 << 62) - 1
+"""Among the positions of a cursor, under a number that no partition has, stands the topic's life: a gateway that knows
+nothing of lives reads the cursor all the same."""
+PLACES = (
+    "SELECT partition, first, next, (SELECT id FROM lives WHERE lives.topic = places.topic) FROM places WHERE topic = ?"
+)
 
 # `own` and `event` are 64 bits of digests: an index of integers is a third of one of texts. A row found is compared.
 SCHEMA = """
@@ -49,20 +55,22 @@ class Delivered(NamedTuple):
 
 
 class Expired(HubError):
-    """The cursor points before what is still kept: receipts may have been missed."""
+    """The cursor points before what is still kept, or into another life of the topic: receipts may have been missed."""
 
 
 class Cursor:
-    """How far a caller has read its receipts: for every partition the offset that comes next.
+    """How far a caller has read its receipts: for every partition the offset that comes next; and in which `life` of
+    the topic (62 bits of a digest), 0 where that is not known.
 
     Made of Kafka's own offsets, it means the same to every gateway and after every restart.
     """
 
-    def __init__(self, positions: Mapping[int, int]) -> None:
-        self.positions = dict(positions)
+    def __init__(self, positions: Mapping[int, int], life: int = 0) -> None:
+        self.positions, self.life = dict(positions), life
 
     def __str__(self) -> str:
-        text = json.dumps(sorted(self.positions.items()), separators=(",", ":"))
+        life = {LIFE: self.life} if self.life else {}
+        text = json.dumps(sorted({**self.positions, **life}.items()), separators=(",", ":"))
         return "1" + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
@@ -73,11 +81,12 @@ class Cursor:
         try:
             found = json.loads(base64.b64decode(text[1:] + "=" * (-(len(text) - 1) % 4), b"-_", validate=True))
             pairs = dict[int, int](found) if isinstance(found, list) else {-1: 0}
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise ValueError("not a cursor") from None
         if any(type(each) is not int or not 0 <= each < 1 << 62 for pair in pairs.items() for each in pair):
             raise ValueError("not a cursor")
-        return cls(pairs)
+        life = pairs.pop(LIFE, 0)
+        return cls(pairs, life)
 
 
 def own_key(agency: str, id: str) -> int:
@@ -172,31 +181,41 @@ class Receipts:
         return found
 
     def page(self, agency: str, since: Cursor | None, limit: int) -> Page:
-        """The next receipts after the cursor, oldest first; all partitions in order of time. Raises `Expired`."""
-        known = self.reader.complete("SELECT partition, first, next FROM places WHERE topic = ?", [PREFIX + agency])
-        positions = {partition: self._start(since, partition, *bounds) for partition, *bounds in known}
+        """The next receipts after the cursor, oldest first; all partitions in order of time. Raises `Expired`.
+
+        Where a partition has no more, the next page begins where the view has read to: past the markers of
+        transactions, which retention takes like receipts.
+        """
+        known = self.reader.complete(PLACES, [PREFIX + agency])
+        life = _life(known)
+        positions = {part: self._start(since, life, part, first, end) for part, first, end, _ in known}
         lines = [self._line(agency, partition, at, limit + 1) for partition, at in positions.items()]
         merged = list(heapq.merge(*lines, key=lambda row: row[0]))
+        unfinished = {partition for _, partition, *_ in merged[limit:]}
+        positions |= {part: max(end, positions[part]) for part, _, end, _ in known if part not in unfinished}
         for _, partition, offset, _ in merged[:limit]:
-            positions[partition] = offset + 1
+            positions[partition] = max(offset + 1, positions[partition])
         taken = [found for row in merged[:limit] if (found := self._unpack(row[3]))]
-        return Page(taken, Cursor(positions), more=len(merged) > limit)
+        return Page(taken, Cursor(positions, life), more=len(merged) > limit)
 
     def end(self, agency: str) -> Cursor:
         """Where the view has read to: from here on there is only what comes."""
-        return Cursor(dict(self.reader.rows("SELECT partition, next FROM places WHERE topic = ?", [PREFIX + agency])))
+        known = self.reader.rows(PLACES, [PREFIX + agency])
+        return Cursor({partition: end for partition, _, end, _ in known}, _life(known))
 
     def partitions(self, agency: str) -> int:
         """Of its topics; 0 while none is known."""
         ((count,),) = self.reader.rows("SELECT count(*) FROM places WHERE topic = ?", [PREFIX + agency])
         return int(count)
 
-    def _start(self, since: Cursor | None, partition: int, first: int, end: int) -> int:
+    def _start(self, since: Cursor | None, life: int, partition: int, first: int, end: int) -> int:
         if since is None or partition not in since.positions:
             return first
-        asked = since.positions[partition]
-        if not first <= asked <= end:  # past the end: the topic has begun another life
+        asked, told = since.positions[partition], bool(since.life and life)
+        if asked < first or (since.life != life if told else asked > end):  # past the end: of another life, most likely
             raise Expired(f"receipts are kept from {first} to {end}, asked for from {asked} on")
+        if asked > end:
+            raise NotReady("this view is behind the one that gave the cursor")
         return asked
 
     def _line(self, agency: str, partition: int, at: int, limit: int) -> list[Any]:
@@ -212,6 +231,12 @@ class Receipts:
 
 def _verdict(value: Mapping[str, Any]) -> Verdict:
     return Verdict(f"{value['origin_topic']}/{value['origin_partition']}/{value['origin_offset']}", value)
+
+
+def _life(places: Sequence[tuple[int, int, int, str | None]]) -> int:
+    """Of the topic that these rows of `PLACES` are about; 0 where its broker names none, or zeros."""
+    id = next((id for *_, id in places if id and id.strip("0-")), None)
+    return _key(id.encode()) & LIFE if id else 0
 
 
 def _key(data: bytes) -> int:

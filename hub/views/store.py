@@ -86,7 +86,8 @@ class Writer:
     def begins(self, first: Mapping[Place, int]) -> None:
         """Within a transaction: what is older than these has left Kafka."""
         self.db.executemany(
-            "INSERT INTO places VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET first = excluded.first",
+            "INSERT INTO places VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET first = excluded.first, next = max(next, excluded.first)",
             [(topic, partition, at, at) for (topic, partition), at in first.items()],
         )
 

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,13 @@ def test_tokens_are_exchanged_without_a_gap_and_revoked_without_a_restart(embedd
     assert listed[old["id"]] == "revoked" and listed[new["id"]] == "valid"
     told = [e["action"] for e in embedded_shop.entries(kind="operator", agency=OWNER)]
     assert told[-4:] == [f"issue token {old['id']}", f"issue token {new['id']}", *[f"revoke token {old['id']}"] * 2]
+
+
+def test_tokens_issued_at_the_same_moment_are_all_in_the_audit(embedded_shop: Shop) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        issued = list(pool.map(embedded_shop.issue, [OWNER] * 3))
+    actions = {entry["action"] for entry in embedded_shop.entries(kind="operator")}
+    assert {f"issue token {each['id']}" for each in issued} <= actions
 
 
 def test_the_gateway_knows_the_same_tokens_and_tells_of_denials(embedded_shop: Shop) -> None:

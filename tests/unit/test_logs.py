@@ -31,7 +31,9 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[st
     """What was logged so far, as JSON; logging is as it was before when the test ends."""
     stream, root = io.StringIO(), logging.getLogger()
     handlers, level, before = root.handlers[:], root.level, structlog.get_config()
-    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "faust", "mode", "asyncio", "kafka")}
+    levels = {
+        name: logging.getLogger(name).level for name in ("aiokafka", "faust", "mode", "asyncio", "kafka", "httpx")
+    }
     monkeypatch.setattr(sys, "stderr", stream)
     logs.configure("DEBUG", json=True)
     structlog.configure(cache_logger_on_first_use=False)
@@ -180,3 +182,8 @@ def test_what_a_client_says_again_and_again_is_said_once_and_counted() -> None:
         "Topic out.mod is not there",
     ]
     assert all(sparing.filter(logging.makeLogRecord({"name": "hub", "msg": "x"})) for _ in range(3))
+
+
+def test_no_request_of_the_agencies_client_is_a_line(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    logging.getLogger("httpx").info("HTTP Request: GET http://hub/v1/events/x")
+    assert lines() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -211,3 +212,14 @@ def test_receipts_go_on_where_they_ended() -> None:
 def test_what_is_no_hub_is_told() -> None:
     with pytest.raises(HubProblem, match="no JSON"):
         Desk(httpx.Response(200, text="<html>")).client().event("e")
+
+
+@pytest.mark.parametrize("id", ["../receipts", "nosuch?x=1", "a/b#c", "a b"])
+def test_an_id_stays_one_part_of_the_address(id: str) -> None:
+    desk = Desk(httpx.Response(404, json={"code": "event_unknown"}))
+    with pytest.raises(HubProblem):
+        desk.client().event(id)
+    (request,) = desk.asked
+    path, _, query = request.url.raw_path.decode().partition("?")
+    assert query == "" and path.startswith("/v1/events/") and unquote(path.removeprefix("/v1/events/")) == id
+    assert "/" not in path.removeprefix("/v1/events/")

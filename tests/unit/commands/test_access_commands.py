@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sys
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import pytest
 from world import NOW, rules, schemas
 
 from hub import cli, logs
+from hub.access import from_settings
 from hub.access.tokens import Tokens
 from hub.commands import audit
+from hub.errors import Retry
 from hub.kafka.connection import Connection
 from hub.kafka.following import Topic
 from hub.kafka.reading import Record
@@ -66,8 +69,13 @@ def test_the_file_is_where_the_settings_say(run: Run, tmp_path: Path, monkeypatc
     [
         (("issue", "nobody"), "nobody"),
         (("issue", "mod", "--expires", "0"), "0.01"),
+        (("issue", "mod", "--expires", "99999999"), "--expires"),
+        (("issue", "mod", "--expires", "inf"), "--expires"),
+        (("issue", "mod", "--expires", "nan"), "--expires"),
         (("revoke", "aaaaaaaa"), "hub token list"),
         (("revoke", "aaaaaaaa", "--after", "-1"), "--after"),
+        (("revoke", "aaaaaaaa", "--after", "inf"), "--after"),
+        (("revoke", "aaaaaaaa", "--after", "nan"), "--after"),
     ],
 )
 def test_what_makes_no_sense_changes_nothing(run: Run, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
@@ -83,6 +91,46 @@ def test_revoking_after_hours_and_at_once(run: Run) -> None:
     assert json.loads(run("token", "revoke", id, "--json")[1])["state"] == "revoked"
     code, _, err = run("token", "revoke", id)
     assert code == 2 and "has ended already" in err
+
+
+@pytest.fixture
+def audited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """A broker is set, and an audit that takes a line where nobody else can write one under the same name."""
+    actions: list[str] = []
+
+    class Log:
+        def write(self, entries: list[dict[str, Any]]) -> None:
+            with (tmp_path / "tokens.json.lock").open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            actions.extend(entry["action"] for entry in entries)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setenv("HUB_BOOTSTRAP_SERVERS", BROKER)
+    monkeypatch.setattr(from_settings, "open_log", lambda *_: Log())
+    return actions
+
+
+def test_what_two_do_at_once_is_audited_one_after_the_other(run: Run, audited: list[str]) -> None:
+    code, out, _ = run("token", "issue", "mod", "--json")
+    id = json.loads(out)["id"]
+    assert code == 0 and run("token", "revoke", id)[0] == 0
+    assert audited == [f"issue token {id}", f"revoke token {id}"]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_token_that_is_not_in_the_audit_is_shown_and_ends_with_1(
+    run: Run, audited: list[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    def away(*_: Any) -> Any:
+        raise Retry("the broker is away")
+
+    monkeypatch.setattr(from_settings, "open_log", away)
+    code, out, err = run("token", "issue", "mod", *words)
+    assert code == 1 and "zefer_" in out and "not in the audit: the broker is away" in err
+    assert run("token", "revoke", listed(run)[0]["id"], *words)[0] == 1
+    assert listed(run)[0]["state"] == "revoked"
 
 
 def test_a_doctor_looks_at_the_tokens(run: Run, tmp_path: Path) -> None:
@@ -159,6 +207,16 @@ def test_entries_are_listed_by_what_is_asked(run: Run, holds: Callable[[list[Rec
     assert numbers("--code", "x", "--kind", "denial") == [1, 2] and numbers("--writer", "other") == []
     code, out, _ = run("audit", "list", "--kind", "operator")
     assert code == 0 and "OPERATOR" in out and "DENIAL" not in out
+
+
+@pytest.mark.parametrize("words", [(), ("--json",), ("--kind", "denial")])
+def test_what_is_no_entry_is_named_and_the_others_are_listed(
+    run: Run, holds: Callable[[list[Record]], None], words: tuple[str, ...]
+) -> None:
+    good = entries({"action": "one"}, {"action": "two"})
+    holds([good[0], Record("audit", 3, 7, NOW, b"x", b"junk", ()), good[1]])
+    code, out, err = run("audit", "list", *words)
+    assert code == 1 and "one" in out and "two" in out and "audit/3/7" in err and "audit/3/7" not in out
 
 
 def test_without_a_topic_nothing_is_called_whole(

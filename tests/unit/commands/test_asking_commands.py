@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from hub.client import Story
 from hub.commands.explain import WORDS, told
 from hub.errors import Code, Question
 
+Run = Callable[..., tuple[Any, str, str]]
 STATIONS = [
     {"at": "2026-11-23T01:00:00Z", "what": "accepted", "record": "in.mod/0/1"},
     {"at": "2026-11-23T01:00:01Z", "what": "applied", "version": 2, "late": True, "sequence_gap": True},
@@ -59,6 +63,25 @@ def test_address_and_token_are_asked_for(run: Any, tmp_path: Path) -> None:
     assert "--url" in run("whoami")[2]
     assert "hub token issue" in run("whoami", "--url", "http://127.0.0.1:1")[2]
     assert "no such file" in run("whoami", "--url", "http://127.0.0.1:1", "--token-file", str(tmp_path / "no"))[2]
+
+
+def test_a_file_that_holds_no_token_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "program").write_bytes(b"\x7fELF\xff\x00")
+    code, _, err = run("whoami", "--url", "http://127.0.0.1:1", "--token-file", str(tmp_path / "program"))
+    assert code == 2 and "no token" in err and "ELF" not in err
+
+
+def test_a_doctor_asks_what_speaks_no_http(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Greets(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1024)
+            self.request.sendall(b"220 mail.example\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Greets) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        monkeypatch.setenv("HUB_METRICS_PORT", str(server.server_address[1]))
+        code, out, _ = run("doctor")
+    assert code == 1 and "✗ process" in out
 
 
 def test_a_doctor_without_a_hub_says_what_to_do_next(run: Any) -> None:

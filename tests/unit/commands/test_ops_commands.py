@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from world import catalogue
+from gateway_room import event
+from world import catalogue, schemas
 
 from hub import cli, logs
 from hub.admin.dead_letters import DeadLetter
+from hub.admin.publish import Draft
 from hub.commands import events, explain, pausing
 from hub.machine import demo as machine_demo
 from hub.machine import hub as machine
@@ -103,6 +106,57 @@ def test_a_pause_of_another_agency_explains_nothing(run: Run, paused: None) -> N
 def test_an_agency_that_is_not_paused_runs(run: Run, paused: None) -> None:
     states = {row["agency"]: row["state"] for row in json.loads(run("agency", "list", "--json")[1])}
     assert states.pop("mod") == "paused" and set(states.values()) == {"running"}
+
+
+def test_a_user_without_a_name_pauses_an_agency_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    by: list[str] = []
+    monkeypatch.setattr(pausing.getpass, "getuser", nameless)
+    monkeypatch.setattr(pausing.pauses, "pause", lambda *given: by.append(given[3]))
+    assert run("agency", "pause", "mod", "--reason", "a test")[0] == 0
+    assert by == [f"uid {os.getuid()}"]
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Draft]:
+    """What `hub publish` gave to the broker."""
+    sent: list[Draft] = []
+
+    def send(_: object, agency: str, drafts: list[Draft]) -> Iterator[tuple[Draft, str]]:
+        sent.extend(drafts)
+        return ((draft, f"in.{agency}/0/{i}") for i, draft in enumerate(drafts))
+
+    monkeypatch.setattr(events.registry, "read", lambda _: schemas())
+    monkeypatch.setattr(events.publishing, "send", send)
+    return sent
+
+
+def test_null_is_as_if_it_were_not_there(run: Run, published: list[Draft], tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(event() | {"id": None, "time": None, "sequence": None, "correlationid": None}))
+    assert run("publish", str(file), "--as", "mod")[0] == 0
+    (draft,) = published
+    assert len(draft.id) == 36 and not {"ce_sequence", "ce_correlationid"} & dict(draft.headers).keys()
+    file.write_text(json.dumps(event() | {"time": None}))
+    assert run("publish", str(file), "--as", "mod")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "not JSON"),
+        ("9" * 5_000, "not JSON"),
+        (json.dumps([event(), event(data={"document_number": "x" * 5_000_000})]), "event 2: /data: expected at most"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_before_anything_is(
+    run: Run, published: list[Draft], tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "events.json").write_text(text)
+    code, _, err = run("publish", str(tmp_path / "events.json"), "--as", "mod")
+    assert code == 2 and said in err and published == []
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,10 @@ def test_more_connections_than_there_may_be_are_closed(port: int, monkeypatch: p
             extra.sendall(b"x")
     for sock in socks:
         sock.close()
+
+
+def test_a_head_that_is_refused_is_answered_in_the_language_that_it_had_named(port: int) -> None:
+    many = b"".join(b"x-%d: 1\r\n" % i for i in range(200))
+    status, problem = talk(port, b"GET /v1/whoami HTTP/1.1\r\nAccept-Language: az\r\n" + many + b"\r\n")
+    assert status == 431 and problem["detail"].startswith("gözlənilir: ən çoxu 100 başlıq")
+    assert talk(port, b"GET /v1/whoami HTTP/1.1\r\n" + many + b"\r\n")[1]["detail"].startswith("expected at most 100")

@@ -427,3 +427,10 @@ def test_others_have_a_turn_while_a_long_batch_is_looked_at(room: Room) -> None:
 
     asyncio.run(examined())
     assert turns >= 5
+
+
+@pytest.mark.parametrize(("given", "id"), [(True, "true"), (17, "17")])
+def test_an_id_that_is_no_string_is_answered_as_it_is_kept(room: Room, given: Any, id: str) -> None:
+    (item,) = room.publish(event(id=given)).json()["items"]
+    ((_, _, headers),) = room.broker.kept["in.mod"]
+    assert item["id"] == id and dict(headers)["ce_id"] == id.encode()

@@ -41,6 +41,7 @@ class Following:
 class Writer:
     def __init__(self) -> None:
         self.beats: list[Beat] = []
+        self.at: dict[Place, int] = {}
 
     def transaction(self) -> Any:
         return nullcontext()
@@ -51,7 +52,8 @@ class Writer:
     def begins(self, first: Mapping[Place, int]) -> None:
         """Noted."""
 
-    moved = begins
+    def moved(self, positions: Mapping[Place, int]) -> None:
+        self.at |= positions
 
 
 class Table:
@@ -74,3 +76,13 @@ def test_a_view_is_up_to_date_although_more_comes_all_the_time() -> None:
     course._say(force=True)
     assert following.behind() > 0, "records came while it read"
     assert writer.beats[-1].caught_up and writer.beats[-1].progress == 1.0
+
+
+def test_a_position_that_moved_without_a_record_is_kept() -> None:
+    writer, following = Writer(), Following(there=0)
+    given: Any = (Table(), writer, following)
+    course = _Course(*given)
+    course.begin({})
+    following.poll = lambda: Batch([], {PLACE: 3})  # type: ignore[method-assign]
+    course.turn()
+    assert writer.at == {PLACE: 3}

@@ -14,7 +14,7 @@ from kafka import TopicPartition
 from workers import until
 
 from hub.errors import Fatal, Retry
-from hub.kafka.following import Following
+from hub.kafka.following import Batch, Following
 from hub.views import follow, loader
 from hub.views.follow import Follower
 from hub.views.statuses import StatusTable
@@ -34,6 +34,21 @@ def test_a_position_that_has_left_kafka_begins_a_new_session() -> None:
     with pytest.raises(Retry):
         following._position(tp)
     assert issubclass(Retry, follow.FAILURES)
+
+
+def test_a_position_is_told_when_it_moved_and_not_again() -> None:
+    tp = TopicPartition("receipts.mod", 0)
+    following: Any = Following.__new__(Following)
+    place = SimpleNamespace(position=SimpleNamespace(offset=1))
+    following._client = SimpleNamespace(
+        _subscription=SimpleNamespace(assignment={tp: place}), poll=lambda **_: {}, seek=lambda *_: None
+    )
+    following._parts, following._nap = [tp], 0.0
+    following.seek({("receipts.mod", 0): 1})
+    assert following.poll() == Batch([], {})
+    place.position.offset = 2  # past a marker
+    assert following.poll() == Batch([], {("receipts.mod", 0): 2})
+    assert following.poll() == Batch([], {})
 
 
 def test_a_broken_file_on_a_full_disk_is_begun_anew_once_there_is_room(

@@ -40,10 +40,11 @@ class World:
         self._tables = [ReceiptTable(unpacked()), StatusTable()]
         self.writers = [Writer(folder / table.file, table.schema) for table in self._tables]
 
-    def load(self, kafka: Memory, *, first: int = 0, to_the_end: bool = True) -> None:
+    def load(self, kafka: Memory, *, first: int = 0, to_the_end: bool = True, life: str = "") -> None:
         for table, writer, prefix in zip(self._tables, self.writers, ("receipts.", "status.person"), strict=True):
             for (topic, partition), log in kafka.topics.items():
                 if topic.startswith(prefix):
+                    writer.positions([Topic(topic, life, (partition,))])
                     with writer.transaction():
                         writer.begins({(topic, partition): first})
                         table.apply(writer, log)  # type: ignore[attr-defined]
@@ -134,6 +135,59 @@ def test_a_cursor_of_a_topics_former_life_is_told(world: World, kafka: Memory) -
         world.receipts.page(MOD, Cursor({partition: at + 1 for partition, at in ends.items()}), 10)
 
 
+def test_a_cursor_of_a_view_that_is_further_is_answered_once_this_one_has_read_as_far(
+    world: World, kafka: Memory, tmp_path: Path
+) -> None:
+    kafka.carry(event(attributes={"id": "a-1"}))
+    world.load(kafka, life="one")
+    kafka.carry(event(attributes={"id": "a-2"}))
+    further = World(tmp_path / "further")
+    further.load(kafka, life="one")
+    cursor = Cursor.parse(str(further.receipts.page(MOD, None, 10).cursor))
+    assert Cursor.parse(str(further.receipts.end(MOD))).positions == cursor.positions
+    with pytest.raises(NotReady):
+        world.receipts.page(MOD, cursor, 10)
+    world.load(kafka, life="one")
+    assert world.receipts.page(MOD, cursor, 10).receipts == []
+    again = World(tmp_path / "again")
+    again.load(kafka, life="two")
+    with pytest.raises(Expired):
+        again.receipts.page(MOD, cursor, 10)
+
+
+def test_a_cursor_without_a_life_goes_on(world: World, kafka: Memory) -> None:
+    kafka.carry(event(attributes={"id": "a-1"}))
+    world.load(kafka, life="one")
+    given = world.receipts.page(MOD, None, 10).cursor
+    assert given.life
+    assert world.receipts.page(MOD, Cursor.parse(str(Cursor(given.positions))), 10).cursor.life == given.life
+
+
+def test_what_is_no_receipt_moves_the_cursor_too_so_that_retention_may_take_it(world: World, kafka: Memory) -> None:
+    kafka.carry(event(attributes={"id": "a-1"}))
+    world.load(kafka)
+    before = world.receipts.page(MOD, None, 10).cursor
+    partition = max(before.positions, key=before.positions.__getitem__)
+    place, end = (f"receipts.{MOD}", partition), before.positions[partition] + 1
+    with world.writers[0].transaction():
+        world.writers[0].moved({place: end})  # a transaction's marker
+    cursor = world.receipts.page(MOD, before, 10).cursor
+    with world.writers[0].transaction():
+        world.writers[0].begins({place: end})
+    assert world.receipts.page(MOD, cursor, 10).receipts == []
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_a_cursor_just_given_is_kept_where_retention_passed_the_view(world: World, kafka: Memory, now: bool) -> None:
+    """A partition may end in an aborted transaction, of which nothing is ever delivered."""
+    kafka.carry(event(attributes={"id": "a-1"}))
+    world.load(kafka)
+    with world.writers[0].transaction():
+        world.writers[0].begins(dict.fromkeys(((f"receipts.{MOD}", p) for p in range(4)), 50))
+    cursor = world.receipts.end(MOD) if now else world.receipts.page(MOD, None, 10).cursor
+    assert world.receipts.page(MOD, cursor, 10).receipts == []
+
+
 def test_while_a_view_is_read_nobody_is_told_that_nothing_is_known(world: World, kafka: Memory) -> None:
     world.load(kafka, to_the_end=False)
     for ask in (
@@ -165,7 +219,8 @@ def test_a_receipt_is_not_passed_over_where_the_registry_does_not_answer(kafka: 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "x", "1!!", "1W1swXV0", "1e30", "1WzEsMl0", "0W10", "1WzBd", "1WwAAAA", "1" * 9000]
+    "text",
+    ["", "1", "x", "1!!", "1W1swXV0", "1e30", "1WzEsMl0", "0W10", "1WzBd", "1WwAAAA", "1" * 9000, "1" + "W1tb" * 2000],
 )
 def test_what_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
@@ -214,7 +269,7 @@ def record(**given: Any) -> Any:
 
 def test_a_topic_of_another_life_begins_the_table_anew(world: World, kafka: Memory) -> None:
     kafka.carry(event(attributes={"id": "a-1"}))
-    world.load(kafka)
+    world.load(kafka, life="one")
     writer, topic = world.writers[0], f"receipts.{MOD}"
     assert writer.positions([Topic(topic, "one", (0,))])
     assert writer.positions([Topic(topic, "one", (0,))])
