@@ -118,8 +118,9 @@ def application(parts: Parts, appender: Appender) -> ASGIApp:
     questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret)
     about = About(desk, rules.catalogue, parts.ids, limits)
 
-    def not_ready() -> list[str]:
-        return [name for name, wrong in (("broker", appender.away), ("views", not parts.views.ready)) if wrong]
+    async def not_ready() -> list[str]:
+        found = {"broker": await appender.reachable(), "views": parts.views.ready}
+        return [name for name, well in found.items() if not well]
 
     def refresh() -> None:
         metrics.set(GATEWAY_WAITING, to=budget.used)
