@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -35,7 +36,7 @@ from hub.settings import Limit
 from hub.views import receipts, statuses
 from hub.views.receipts import Receipts, Verdict
 from hub.views.statuses import Statuses
-from hub.views.store import NotReady, Writer
+from hub.views.store import Beat, NotReady, Writer
 
 MUCH = Limit(events=1e9, events_burst=1e9, mib=1e6, mib_burst=1e6, day=10**12, questions=1e9, questions_burst=1e9)
 
@@ -90,7 +91,9 @@ class Nothing:
         self._kept = tempfile.TemporaryDirectory(prefix="views-")
         folder = Path(self._kept.name)
         for module in (receipts, statuses):
-            Writer(folder / module.FILE, module.SCHEMA).close()
+            writer = Writer(folder / module.FILE, module.SCHEMA)
+            writer.beat(Beat(time.time(), 0.0, caught_up=True, progress=1.0))
+            writer.close()
         self.receipts, self.statuses = Receipts(folder, lambda _: None), Statuses(folder, lambda _: None)
         self.unpack = lambda _: None
         self.ready = True

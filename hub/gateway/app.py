@@ -51,6 +51,7 @@ class Gateway:
             await answer(scope, receive, send)
         finally:
             self.inside -= 1
+            self._desk.leave(scope)
             path = route.path if route else OTHER
             self._metrics.count(HTTP_REQUESTS, DOOR, path, str(status))
             self._metrics.observe(HTTP_SECONDS, DOOR, path, seconds=time.perf_counter() - began)
@@ -86,7 +87,7 @@ class Gateway:
     def _check(self, request: Request, route: Route | None) -> None:
         if route is None:
             raise Refused(404, Door.ROUTE_UNKNOWN)
-        if self.inside > self._desk.bounds.requests and route.path not in OPEN:
+        if self.inside - self._desk.waits > self._desk.bounds.requests and route.path not in OPEN:
             raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
         if request.method not in (route.methods or ()):
             raise Refused(405, Door.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(route.methods or ()))})

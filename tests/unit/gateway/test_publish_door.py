@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from typing import Any
 
+import httpx
 import pytest
 from gateway_room import MUCH, Room, event, publisher_of
 from world import VETERAN, catalogue
@@ -19,6 +21,7 @@ from hub.views.receipts import Verdict
 
 ITEM = {"index", "id", "status", "step", "code", "detail", "pointer", "what", "fix", "record"}
 CANARY = "KANARYA"
+AGENCIES = sorted(catalogue().agencies)
 
 
 @pytest.fixture
@@ -333,6 +336,64 @@ def test_questions_are_limited_as_well() -> None:
     assert asked[2].json()["code"] == "rate_limited" and int(asked[2].headers["retry-after"]) == 1
     assert asked[0].json()["limits"]["questions_per_second"] == 1.0
     assert room.publish(event(id="a")).status_code == 202, "events have a limit of their own"
+
+
+def client_of(room: Room) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(room.app), base_url="http://hub")
+
+
+async def waiting(room: Room, agency: str, count: int, refused: int) -> list[asyncio.Task[httpx.Response]]:
+    """Questions of that agency that wait, once so many others are refused."""
+    client, headers = client_of(room), {"Authorization": f"Bearer {agency}"}
+    tasks = [asyncio.create_task(client.get("/v1/receipts?wait=20", headers=headers)) for _ in range(count + refused)]
+    for answer in itertools.islice(asyncio.as_completed(tasks), refused):
+        assert (await answer).status_code == 429
+    return [task for task in tasks if not task.done()]
+
+
+def test_who_waits_for_an_answer_keeps_nobody_out() -> None:
+    room = Room(Bounds(requests=16))
+    headers = {"Authorization": "Bearer mod", "Content-Type": "application/cloudevents+json"}
+
+    async def scenario() -> None:
+        tasks = [task for agency in AGENCIES[:8] for task in await waiting(room, agency, count=2, refused=1)]
+        assert room.app.inside == room.desk.waits == len(tasks) == 16
+        async with client_of(room) as client:
+            assert (await client.post("/v1/events", json=event(), headers=headers)).status_code == 202
+            asked = await client.get("/v1/receipts?wait=1", headers={"Authorization": f"Bearer {AGENCIES[8]}"})
+        assert asked.status_code == 503, "as many may wait as there may be requests"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert room.app.inside == room.desk.waits == 0
+
+    asyncio.run(scenario())
+
+
+def test_one_agency_has_half_of_the_places() -> None:
+    room = Room(Bounds(requests=8))
+
+    async def scenario() -> list[int]:
+        never = asyncio.Event()
+
+        async def silent() -> Any:
+            await never.wait()
+
+        async def ignored(message: Any) -> None: ...
+
+        headers = [(b"authorization", b"Bearer mod"), (b"content-type", b"application/cloudevents+json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/events", "query_string": b"", "headers": headers}
+        slow = [asyncio.create_task(room.app(dict(scope), silent, ignored)) for _ in range(4)]
+        await asyncio.sleep(0)
+        async with client_of(room) as client:
+            asked = [await client.get("/v1/whoami", headers={"Authorization": f"Bearer {a}"}) for a in ("mod", "asan")]
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return [each.status_code for each in asked]
+
+    assert asyncio.run(scenario()) == [429, 200]
+    assert room.ask("GET", "/v1/whoami").status_code == 200, "places are given back"
 
 
 def test_a_slow_body_is_given_up() -> None:
