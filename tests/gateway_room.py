@@ -113,7 +113,8 @@ class Nowhere:
 
 
 class Room:
-    """A gateway of its own for a test; what it was told of receipts is in `verdicts`, by the hub's event id."""
+    """A gateway of its own for a test; what it was told of receipts is in `verdicts`, by the hub's event id, and in
+    `own_verdicts`, by the agency's."""
 
     def __init__(self, bounds: Bounds | None = None, limit: Limit = MUCH) -> None:
         self.broker, self.audit, self.metrics = Broker(), Auditors(), Metrics()
@@ -122,7 +123,8 @@ class Room:
         self.verdicts: dict[str, list[Verdict]] = {}
         self.contents: dict[str, bytes] = {}
         self.views_ready = True
-        self.known = Known(self._verdicts, self.contents.get)
+        self.own_verdicts: dict[str, list[Verdict]] = {}
+        self.known = Known(self._verdicts, self._verdicts_by_id, self.contents.get)
         limits = Limits(limit)
         self.desk = HttpDesk(Keeper(self.audit), self.audit, self.metrics, self.bounds, self.budget, limits)
         self.publishing = Publishing(
@@ -141,6 +143,11 @@ class Room:
         if not self.views_ready:
             raise NotReady("the view is not there yet")
         return {id: self.verdicts[id] for id in event_ids if id in self.verdicts}
+
+    def _verdicts_by_id(self, agency: str, id: str) -> Sequence[Verdict]:
+        if not self.views_ready:
+            raise NotReady("the view is not there yet")
+        return self.own_verdicts.get(id, [])
 
     def ask(self, method: str, path: str, agency: str | None = "mod", **given: Any) -> httpx.Response:
         """One request; a failure of the application itself is raised."""

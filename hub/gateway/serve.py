@@ -113,7 +113,8 @@ def application(parts: Parts, appender: Appender) -> ASGIApp:
     limits = open_limits(settings, rules.catalogue)
     keeper = open_doorkeeper(DOOR, settings, rules.catalogue, parts.audit)
     desk = HttpDesk(keeper, parts.audit, metrics, bounds, budget, limits)
-    known = Known(parts.views.receipts.verdicts_on, parts.read_back)
+    receipts = parts.views.receipts
+    known = Known(receipts.verdicts_on, receipts.verdicts, parts.read_back)
     publishing = Publishing(desk, rules.catalogue, Examiner(rules), known, appender, limits, parts.audit, metrics)
     questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret)
     about = About(desk, rules.catalogue, parts.ids, limits)

@@ -172,6 +172,30 @@ def test_what_was_refused_before_may_come_again(room: Room) -> None:
     assert only(room.publish(event()))["status"] == "accepted"
 
 
+def test_what_was_refused_since_it_was_taken_is_no_duplicate(room: Room) -> None:
+    room.publish(event())
+    room.own_verdicts["e-1"] = [verdict("in.mod/0/9", "REJECTED")]
+    assert only(room.publish(event()))["status"] == "duplicate", "another record of that id was refused"
+    room.own_verdicts["e-1"].append(verdict("in.mod/0/0", "REJECTED"))
+    assert [only(room.publish(event()))["status"] for _ in range(2)] == ["accepted", "duplicate"]
+    assert len(room.broker.kept["in.mod"]) == 2, "taken once more, and remembered"
+
+
+def test_what_was_refused_as_a_conflict_is_one_when_it_comes_again(room: Room) -> None:
+    id, content = identity_of(room, event())
+    other = event(data={"district": "baki"})
+    assert [only(room.publish(made))["status"] for made in (event(), other, other)] == [
+        "accepted",
+        "accepted",
+        "duplicate",
+    ]
+    room.verdicts[id], room.contents["in.mod/0/0"] = [verdict("in.mod/0/0", "APPLIED")], content
+    room.own_verdicts["e-1"] = [verdict("in.mod/0/0", "APPLIED"), verdict("in.mod/0/1", "REJECTED")]
+    again = room.publish(other)
+    assert again.status_code == 422 and only(again)["code"] == "identity_conflict"
+    assert len(room.broker.kept["in.mod"]) == 2
+
+
 def test_what_this_gateway_took_is_no_conflict_where_another_record_was_applied(room: Room) -> None:
     room.publish(event(data={"district": "baki"}))
     id, content = identity_of(room, event())
