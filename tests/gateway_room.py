@@ -132,7 +132,9 @@ class Room:
         )
         views: Any = Nothing()
         lookup: Any = Nowhere()
-        questions = Questions(catalogue(), views, lookup, views.unpack, rules().secret)
+        self.ending = False
+        secret = rules().secret
+        questions = Questions(catalogue(), views, lookup, views.unpack, secret, ending=lambda: self.ending)
         about = About(self.desk, catalogue(), schemas(), limits)
         self.document = Document(catalogue(), self.bounds)
         well = health.routes(self.metrics, _nothing_is_missing, lambda: None)

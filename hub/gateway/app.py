@@ -5,6 +5,7 @@ Starlette's requests, responses and routes, without its stack of middleware: tha
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -80,6 +81,8 @@ class Gateway:
             return self._desk.not_let_in(request, denied)
         except ClientDisconnect:
             return self._desk.problem(request, 400, Door.REQUEST_MALFORMED, "the body ended early")
+        except asyncio.CancelledError:  # the gateway stops and waits no longer
+            return self._desk.problem(request, 503, Door.BUSY, retry_after=BUSY_SECONDS)
         except Exception:
             log.exception("a request failed", path=route.path if route else OTHER)
             return self._desk.problem(request, 500, Door.FAILED)

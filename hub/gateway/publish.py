@@ -158,6 +158,8 @@ class Publishing:
             places = await self._appender.append(topic, [event.line for event in events])
         except Retry as retry:
             raise _away(str(retry)) from None
+        except asyncio.CancelledError:  # the gateway stops; the events may be there all the same
+            raise _away("") from None
         records = [f"{topic}/{partition}/{offset}" if offset >= 0 else None for partition, offset in places]
         self._known.took((event, record) for event, record in zip(events, records, strict=True) if record)
         return records

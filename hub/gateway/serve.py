@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -42,7 +43,8 @@ from hub.views.views import Views
 
 log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 10
+STOP_SECONDS = 2
+"""So much longer than the broker may take: then what is still under way is answered 503."""
 LAST_SECONDS = 5.0
 
 
@@ -91,7 +93,7 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
         await appender.start()
     except Exception as error:
         raise ConfigError(f"no producer at {parts.connection.bootstrap}: {type(error).__name__}") from error
-    app = application(parts, appender)
+    app = application(parts, appender, lambda: server.should_exit)
     gc.collect()
     gc.freeze()  # catalogue and rules live as long as the process: a collection need not walk them each time
     gc.set_threshold(20_000, 20, 20)  # an event is a few hundred objects without cycles
@@ -105,8 +107,8 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
         await appender.stop(LAST_SECONDS)
 
 
-def application(parts: Parts, appender: Appender) -> ASGIApp:
-    """All doors."""
+def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> ASGIApp:
+    """All doors. Once `ending`, questions are answered with what there is."""
     settings, rules, metrics = parts.settings, parts.rules, parts.metrics
     bounds = bounds_of(settings)
     budget = Budget(bounds.waiting_bytes, lambda: appender.waiting_bytes)
@@ -116,7 +118,7 @@ def application(parts: Parts, appender: Appender) -> ASGIApp:
     receipts = parts.views.receipts
     known = Known(receipts.verdicts_on, receipts.verdicts, parts.read_back)
     publishing = Publishing(desk, rules.catalogue, Examiner(rules), known, appender, limits, parts.audit, metrics)
-    questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret)
+    questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret, ending=ending)
     about = About(desk, rules.catalogue, parts.ids, limits)
 
     async def not_ready() -> list[str]:
@@ -154,7 +156,7 @@ def _config(parts: Parts, app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=math.ceil(parts.settings.gateway_ack_seconds) + STOP_SECONDS,
     )
 
 

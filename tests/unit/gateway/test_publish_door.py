@@ -15,6 +15,7 @@ from world import VETERAN, catalogue
 from hub.errors import Code
 from hub.gateway import app
 from hub.gateway.bounds import Bounds
+from hub.gateway.questions import Questions
 from hub.pipeline.refuse import DENIALS
 from hub.texts import texts
 from hub.views.receipts import Verdict
@@ -418,6 +419,50 @@ def test_one_agency_has_half_of_the_places() -> None:
 
     assert asyncio.run(scenario()) == [429, 200]
     assert room.ask("GET", "/v1/whoami").status_code == 200, "places are given back"
+
+
+def test_a_gateway_that_stops_answers_who_waits_with_what_there_is(room: Room) -> None:
+    async def scenario() -> list[int]:
+        async with client_of(room) as client:
+            asked = [
+                asyncio.create_task(client.get(f"/v1/{path}?wait=30", headers={"Authorization": "Bearer mod"}))
+                for path in ("receipts", "events/e-1")
+            ]
+            await asyncio.sleep(0)
+            room.ending = True
+            return [each.status_code for each in await asyncio.wait_for(asyncio.gather(*asked), 15)]
+
+    assert asyncio.run(scenario()) == [200, 404]
+
+
+def test_what_a_stop_cuts_off_is_answered_503(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {"Authorization": "Bearer mod", "Content-Type": "application/cloudevents+json"}
+
+    async def scenario() -> list[tuple[int, str]]:
+        under_way = asyncio.Event()
+
+        async def never(*_: Any) -> Any:
+            under_way.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(room.broker, "append", never)
+        monkeypatch.setattr(Questions, "receipts", never)
+        found = list[tuple[int, str]]()
+        async with client_of(room) as client:
+            for asked in (
+                client.post("/v1/events", json=event(), headers=headers),
+                client.get("/v1/receipts", headers=headers),
+            ):
+                task = asyncio.create_task(asked)
+                await under_way.wait()
+                under_way.clear()
+                task.cancel()
+                answer = await task
+                assert int(answer.headers["retry-after"]) >= 1
+                found.append((answer.status_code, answer.json()["code"]))
+        return found
+
+    assert asyncio.run(scenario()) == [(503, "broker_away"), (503, "busy")]
 
 
 def test_a_slow_body_is_given_up() -> None:
