@@ -15,6 +15,8 @@ from world import VETERAN, catalogue
 from hub.errors import Code
 from hub.gateway import app
 from hub.gateway.bounds import Bounds
+from hub.gateway.examine import LOOKED_THROUGH
+from hub.gateway.publish import SINGLE_BYTES
 from hub.gateway.questions import Questions
 from hub.pipeline.refuse import DENIALS
 from hub.texts import texts
@@ -330,6 +332,20 @@ def test_an_event_of_more_than_a_mib_is_refused_alone(room: Room) -> None:
     assert name and answer.status_code == 413, "one body has 4 MiB at the most"
     small = Room(Bounds(body_bytes=32 << 20)).publish([made, event(id="small")])
     assert [i["code"] for i in small.json()["items"]] == ["too_large", None]
+
+
+def test_a_single_event_that_is_far_too_large_is_refused_unread(room: Room) -> None:
+    """Reading it keeps all others waiting."""
+    answer = room.publish(event() | {"x": "y" * SINGLE_BYTES})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert f"{SINGLE_BYTES} bytes" in answer.json()["detail"]
+    assert room.publish([event() | {"x": "y" * SINGLE_BYTES}]).status_code == 422, "a batch may be larger"
+
+
+def test_an_id_is_not_repeated_where_there_is_too_much_to_compare_it_with(room: Room) -> None:
+    few, many = ([[[] for _ in range(50)] for _ in range(count)] for count in (50, LOOKED_THROUGH // 50))
+    items = room.publish([event(id=id, data={"conflicts": data}) for id, data in (("few", few), ("many", many))]).json()
+    assert [(item["status"], item["id"]) for item in items["items"]] == [("rejected", "few"), ("rejected", None)]
 
 
 def test_memory_that_is_taken_means_busy() -> None:
