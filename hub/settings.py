@@ -70,7 +70,11 @@ class Settings(BaseSettings):
     gateway_body_seconds: float = Field(20, gt=0, description="for a body to arrive; then 408")
     gateway_ack_seconds: float = Field(10, gt=0, description="for the broker to take the events; then 503")
     gateway_waiting_mib: float = Field(64, gt=0, description="MiB of all requests that may wait at once; beyond: 503")
-    gateway_requests: int = Field(256, ge=1, description="requests at once; beyond: 503")
+    gateway_requests: int = Field(
+        256,
+        ge=1,
+        description="requests at once, one agency at most half; beyond: 503, 429. What waits is counted apart",
+    )
     registry_host: str = Field("127.0.0.1", description="where `hub registry` listens")
     registry_port: int = Field(8081, ge=0, le=65535, description="of `hub registry`; 0: a free one")
     registry_access: Literal["open", "closed"] = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import httpx
@@ -29,6 +30,9 @@ class PlainDesk:
 
     async def json(self, request: Request) -> Any:
         return json.loads(await request.body())
+
+    def waiting(self, request: Request, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def language(self, request: Request) -> Any:
         return request.headers.get("accept-language", "en")

@@ -114,7 +114,8 @@ class Nowhere:
 
 
 class Room:
-    """A gateway of its own for a test; what it was told of receipts is in `verdicts`, by the hub's event id."""
+    """A gateway of its own for a test; what it was told of receipts is in `verdicts`, by the hub's event id, and in
+    `own_verdicts`, by the agency's."""
 
     def __init__(self, bounds: Bounds | None = None, limit: Limit = MUCH, registered: Schemas | None = None) -> None:
         self.broker, self.audit, self.metrics = Broker(), Auditors(), Metrics()
@@ -123,7 +124,8 @@ class Room:
         self.verdicts: dict[str, list[Verdict]] = {}
         self.contents: dict[str, bytes] = {}
         self.views_ready = True
-        self.known = Known(self._verdicts, self.contents.get)
+        self.own_verdicts: dict[str, list[Verdict]] = {}
+        self.known = Known(self._verdicts, self._verdicts_by_id, self.contents.get)
         limits = Limits(limit)
         self.desk = HttpDesk(Keeper(self.audit), self.audit, self.metrics, self.bounds, self.budget, limits)
         self.publishing = Publishing(
@@ -131,10 +133,12 @@ class Room:
         )
         views: Any = Nothing()
         self.lookup: Any = Nowhere()
-        questions = Questions(catalogue(), views, self.lookup, views.unpack, rules().secret)
+        self.ending = False
+        secret = rules().secret
+        questions = Questions(catalogue(), views, self.lookup, views.unpack, secret, ending=lambda: self.ending)
         about = About(self.desk, catalogue(), registered or schemas(), limits)
         self.document = Document(catalogue(), self.bounds)
-        well = health.routes(self.metrics, list, lambda: None)
+        well = health.routes(self.metrics, _nothing_is_missing, lambda: None)
         self.routes = table(self.publishing, about, self.document, ask.routes(self.desk, questions), well)
         self.app = Gateway(self.desk, self.routes, self.metrics)
 
@@ -142,6 +146,11 @@ class Room:
         if not self.views_ready:
             raise NotReady("the view is not there yet")
         return {id: self.verdicts[id] for id in event_ids if id in self.verdicts}
+
+    def _verdicts_by_id(self, agency: str, id: str) -> Sequence[Verdict]:
+        if not self.views_ready:
+            raise NotReady("the view is not there yet")
+        return self.own_verdicts.get(id, [])
 
     def ask(self, method: str, path: str, agency: str | None = "mod", **given: Any) -> httpx.Response:
         """One request; a failure of the application itself is raised."""
@@ -162,6 +171,10 @@ class Room:
         content = events if isinstance(events, bytes) else json.dumps(events, ensure_ascii=False).encode()
         headers = {"Content-Type": kind} | given.pop("headers", {})
         return self.ask("POST", "/v1/events", agency, content=content, headers=headers, **given)
+
+
+async def _nothing_is_missing() -> list[str]:
+    return []
 
 
 @cache

@@ -5,6 +5,7 @@ Starlette's requests, responses and routes, without its stack of middleware: tha
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -51,6 +52,7 @@ class Gateway:
             await answer(scope, receive, send)
         finally:
             self.inside -= 1
+            self._desk.leave(scope)
             path = route.path if route else OTHER
             self._metrics.count(HTTP_REQUESTS, DOOR, path, str(status))
             self._metrics.observe(HTTP_SECONDS, DOOR, path, seconds=time.perf_counter() - began)
@@ -79,6 +81,8 @@ class Gateway:
             return self._desk.not_let_in(request, denied)
         except ClientDisconnect:
             return self._desk.problem(request, 400, Door.REQUEST_MALFORMED, "the body ended early")
+        except asyncio.CancelledError:  # the gateway stops and waits no longer
+            return self._desk.problem(request, 503, Door.BUSY, retry_after=BUSY_SECONDS)
         except Exception:
             log.exception("a request failed", path=route.path if route else OTHER)
             return self._desk.problem(request, 500, Door.FAILED)
@@ -86,7 +90,7 @@ class Gateway:
     def _check(self, request: Request, route: Route | None) -> None:
         if route is None:
             raise Refused(404, Door.ROUTE_UNKNOWN)
-        if self.inside > self._desk.bounds.requests and route.path not in OPEN:
+        if self.inside - self._desk.waits > self._desk.bounds.requests and route.path not in OPEN:
             raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
         if request.method not in (route.methods or ()):
             raise Refused(405, Door.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(route.methods or ()))})

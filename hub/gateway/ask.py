@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -41,6 +42,9 @@ class Desk(Protocol):
 
     async def json(self, request: Request) -> Any:
         """The body as JSON, within the gateway's limits; raises what it answers 400, 413, 415 with."""
+
+    def waiting(self, request: Request, seconds: float) -> AbstractContextManager[None]:
+        """Around what may wait so long; raises what it answers 429 and 503 with."""
 
     def language(self, request: Request) -> Language:
         """Of what is for people."""
@@ -110,7 +114,8 @@ class _Doors:
         wait, id = _wait(request), request.path_params["id"]
         found = None
         if EVENT_ID.fullmatch(id):
-            found = await self._questions.event(agency, id, self._desk.language(request), wait)
+            with self._desk.waiting(request, wait):
+                found = await self._questions.event(agency, id, self._desk.language(request), wait)
         if found is None:  # whether another agency has such an id is nobody else's business
             return self._desk.problem(request, 404, Question.EVENT_UNKNOWN)
         return _answer(found)
@@ -121,7 +126,8 @@ class _Doors:
         limit, wait = _limit(request), _wait(request)
         text = request.query_params.get("since")
         since = self._questions.end(agency) if text == NOW else _cursor(text)
-        found = await self._questions.receipts(agency, since, limit, self._desk.language(request), wait)
+        with self._desk.waiting(request, wait):
+            found = await self._questions.receipts(agency, since, limit, self._desk.language(request), wait)
         return _answer(found)
 
     async def status(self, request: Request, agency: str) -> Response:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from hub.errors import Door
+from hub.errors import Admission, Door
 from hub.gateway.refused import Refused
 
 MIB = 1 << 20
@@ -17,13 +18,33 @@ BUSY_SECONDS = 1
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """Of one request: bytes of its body, events of a batch, seconds for its body to arrive. Of all together: bytes that
-    wait, requests at once."""
+    wait, requests at once; one agency has half of these at the most. Questions that wait are counted apart: as many,
+    and an eighth for one agency."""
 
     body_bytes: int = 4 * MIB
     batch_events: int = 1_000
     body_seconds: float = 20.0
     waiting_bytes: int = 64 * MIB
     requests: int = 256
+
+
+class Places:
+    """Of so many requests at once, one agency has `of_one` at the most. Used in one event loop."""
+
+    def __init__(self, most: int, of_one: int) -> None:
+        self._most, self._of_one, self._of, self.taken = most, max(1, of_one), Counter[str](), 0
+
+    def take(self, agency: str) -> None:
+        """Raises `Refused`: 429 where the agency has all that it may have, 503 where all are taken."""
+        if self._of[agency] >= self._of_one:
+            raise Refused(429, Admission.RATE_LIMITED, retry_after=BUSY_SECONDS)
+        if self.taken >= self._most:
+            raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
+        self.add(agency)
+
+    def add(self, agency: str, by: int = 1) -> None:
+        self._of[agency] += by
+        self.taken += by
 
 
 class Budget:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from hub.access import Caller, Denied
 from hub.errors import Door
 from hub.gateway import body, negotiate
-from hub.gateway.bounds import Bounds, Budget
+from hub.gateway.bounds import Bounds, Budget, Places
 from hub.gateway.details import in_language
 from hub.gateway.refused import Refused
 from hub.metrics import HTTP_REJECTED, Metrics
@@ -25,6 +27,8 @@ URN = "urn:az:zefer:hub:"
 NOBODY = "nobody"
 AGENCY = "hub.agency"
 """Whose request it is, in its scope, once that is proved."""
+PLACE = "hub.place"
+"""Whose place the request has, in its scope."""
 CHALLENGE = 'Bearer realm="hub"'
 
 
@@ -55,6 +59,8 @@ class HttpDesk:
     ) -> None:
         self._keeper, self._audit, self._metrics, self._limits = keeper, audit, metrics, limits
         self.bounds, self.budget = bounds, budget
+        self._places = Places(bounds.requests, bounds.requests // 2)
+        self._waits = Places(bounds.requests, bounds.requests // 8)
 
     def asks(self, request: Request) -> Caller:
         """Who has a question. Raises as `who`, and `Refused` (429) for who asks too much."""
@@ -65,12 +71,40 @@ class HttpDesk:
         return caller
 
     def who(self, request: Request) -> Caller:
-        """Raises `hub.access.Denied` (401, 403), and `Refused` (406): nothing is done for who could not read it."""
+        """Raises `hub.access.Denied` (401, 403), and `Refused` (406): nothing is done for who could not read it; 429
+        where the agency has too many requests under way."""
         caller = self._keeper.caller(request)
         request.scope[AGENCY] = caller.agency
         if not negotiate.takes_json(request.headers.get("accept", "")):
             raise Refused(406, Door.NOT_ACCEPTABLE, "expected Accept: application/json, or none")
+        self._places.take(caller.agency)
+        request.scope[PLACE] = caller.agency
         return caller
+
+    def leave(self, scope: Scope) -> None:
+        """The request has been answered."""
+        if PLACE in scope:
+            self._places.add(scope[PLACE], -1)
+
+    @property
+    def waits(self) -> int:
+        """Questions that wait: they keep nobody's request out."""
+        return self._waits.taken
+
+    @contextmanager
+    def waiting(self, request: Request, seconds: float) -> Iterator[None]:
+        """A question that may wait gives its place to others. Raises `Refused` where too many wait."""
+        if not seconds:
+            yield
+            return
+        agency = request.scope[PLACE]
+        self._waits.take(agency)
+        self._places.add(agency, -1)
+        try:
+            yield
+        finally:
+            self._waits.add(agency, -1)
+            self._places.add(agency)
 
     async def caller(self, request: Request) -> str:
         return self.asks(request).agency

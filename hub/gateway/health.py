@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from hub.metrics import Metrics
 
-Ready = Callable[[], list[str]]
+Ready = Callable[[], Awaitable[list[str]]]
 """What is not ready, in words; nothing: all is."""
 
 
@@ -21,7 +21,7 @@ def routes(metrics: Metrics, not_ready: Ready, refresh: Callable[[], None]) -> l
         return PlainTextResponse("alive\n")
 
     async def ready(request: Request) -> PlainTextResponse:
-        missing = not_ready()
+        missing = await not_ready()
         return PlainTextResponse(
             f"not ready: {', '.join(missing)}\n" if missing else "ready\n", 503 if missing else 200
         )

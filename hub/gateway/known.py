@@ -23,6 +23,8 @@ READ_BACK = 16
 
 Verdicts = Callable[[str, Sequence[str]], Mapping[str, Sequence[Verdict]]]
 """Agency and the hub's event ids → the verdicts on each, where there are any. Raises `NotReady`."""
+OwnVerdicts = Callable[[str, str], Sequence[Verdict]]
+"""Agency and its own id → the verdicts on all records under that id: a refusal has no other. Raises `NotReady`."""
 ContentOf = Callable[[str], bytes | None]
 """Coordinates in `in.*` → what the record there says, as `hub.pipeline.identify.content` has it; None where it is no
 longer there. Raises `Retry`."""
@@ -38,8 +40,8 @@ class Found(NamedTuple):
 class Known:
     """Used in one event loop."""
 
-    def __init__(self, verdicts: Verdicts, content_of: ContentOf, kept: int = KEPT) -> None:
-        self._verdicts, self._content_of, self._kept = verdicts, content_of, kept
+    def __init__(self, verdicts: Verdicts, own_verdicts: OwnVerdicts, content_of: ContentOf, kept: int = KEPT) -> None:
+        self._verdicts, self._own_verdicts, self._content_of, self._kept = verdicts, own_verdicts, content_of, kept
         self._recent = OrderedDict[
             bytes, tuple[bytes, str]
         ]()  # a dict looks for its first entry past all that have left
@@ -48,17 +50,43 @@ class Known:
         """Remember events that are durable, and where."""
         for event, record in events:
             self._recent[event.identity] = event.content, record
+        self._forget()
+
+    def _forget(self) -> None:
         while len(self._recent) > self._kept:
             self._recent.popitem(last=False)
 
     async def look(self, agency: str, events: Sequence[Examined]) -> list[Found | None]:
         """For each event: what is known of it; None: nothing."""
-        recent = [self._recent.get(event.identity) for event in events]
+        recent = self._recalled(agency, events)
         unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept[0] != e.content]
         verdicts = self._verdicts_of(agency, unsure)
         if not verdicts:
             return [_of_recent(e, kept) for e, kept in zip(events, recent, strict=True)]
         return await self._judged(events, recent, verdicts)
+
+    def _recalled(self, agency: str, events: Sequence[Examined]) -> list[tuple[bytes, str] | None]:
+        """What is remembered of each. What was refused since is forgotten: sent again, it has to be judged again."""
+        refused: dict[str, frozenset[str]] = {}  # an id may stand in many events, of as many persons
+        found: list[tuple[bytes, str] | None] = []
+        for event in events:
+            kept = self._recent.get(event.identity)
+            if kept is not None and kept[0] == event.content:
+                if event.id not in refused:
+                    refused[event.id] = self._refused(agency, event.id)
+                if kept[1] in refused[event.id]:
+                    del self._recent[event.identity]
+                    kept = None
+            found.append(kept)
+        return found
+
+    def _refused(self, agency: str, id: str) -> frozenset[str]:
+        """Records under that id of the agency that were refused, as far as is known."""
+        try:
+            verdicts = self._own_verdicts(agency, id)
+        except NotReady:
+            return frozenset()
+        return frozenset(each.record for each in verdicts if each.value["verdict"] == "REJECTED")
 
     def _verdicts_of(self, agency: str, events: Sequence[Examined]) -> Mapping[str, Sequence[Verdict]]:
         try:
@@ -96,6 +124,7 @@ class Known:
         if content is None:
             return None
         self._recent[event.identity] = content, record
+        self._forget()
         return Found(content == event.content, record)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, get_args
 
 from starlette.requests import Request
@@ -36,6 +37,8 @@ from hub.texts import Language, explain
 
 JSON = "application/json"
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+SINGLE_BYTES = 2 << 20
+"""Of JSON that one event may have: as Avro it has 1 MiB at the most, and others wait while it is read."""
 SLICE = 25
 """Events looked at before others have a turn."""
 AWAY_SECONDS = 2
@@ -96,6 +99,7 @@ class Publishing:
     ) -> None:
         self._desk, self._examiner, self._known, self._appender = desk, examiner, known, appender
         self._limits, self._audit, self._metrics = limits, audit, metrics
+        self._single = replace(desk.bounds, body_bytes=min(desk.bounds.body_bytes, SINGLE_BYTES))
         self._tellers: dict[Language, Teller] = {"en": Teller(catalogue, "en"), "az": Teller(catalogue, "az")}
 
     async def post(self, request: Request) -> Response:
@@ -117,7 +121,7 @@ class Publishing:
     async def _events(self, request: Request, hold: Hold) -> list[Any]:
         bounds = self._desk.bounds
         media = body.check_type(request, (SINGLE, BATCH))
-        said = body.parse(await body.read(request, bounds, hold))
+        said = body.parse(await body.read(request, self._single if media == SINGLE else bounds, hold))
         if media == SINGLE:
             if not isinstance(said, dict):
                 raise Refused(400, Door.ENVELOPE_INVALID, "expected one JSON object")
@@ -158,6 +162,8 @@ class Publishing:
             places = await self._appender.append(topic, [event.line for event in events])
         except Retry as retry:
             raise _away(str(retry)) from None
+        except asyncio.CancelledError:  # the gateway stops; the events may be there all the same
+            raise _away("") from None
         records = [f"{topic}/{partition}/{offset}" if offset >= 0 else None for partition, offset in places]
         self._known.took((event, record) for event, record in zip(events, records, strict=True) if record)
         return records

@@ -52,7 +52,7 @@ class Told(NamedTuple):
 
 
 class Questions:
-    """`today` and `clock` (monotonic seconds) are passed in."""
+    """`today` and `clock` (monotonic seconds) are passed in; once `ending`, nobody waits any longer."""
 
     def __init__(
         self,
@@ -64,12 +64,13 @@ class Questions:
         *,
         today: Callable[[], date] = date.today,
         clock: Callable[[], float] = time.monotonic,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self.entitled = EntitledStatus(catalogue)
         self._catalogue, self._views, self._person_id = catalogue, views, Pseudonyms(secret).person_id
         self._lookup, self._newest, self._unpack = lookup, Newest(lookup, clock), unpack
         self._looking, self._looks = ThreadPoolExecutor(1, "look"), Counter[str]()
-        self._today, self._clock = today, clock
+        self._today, self._clock, self._ending = today, clock, ending
 
     async def event(self, agency: str, id: str, language: Language, wait: float = 0.0) -> EventAnswer | None:
         """What became of the agency's own id; None where nothing is known of it. Raises `NotReady`, `Retry`.
@@ -78,7 +79,7 @@ class Questions:
         """
         deadline = self._clock() + wait
         while not (verdicts := self._views.receipts.verdicts(agency, id)):
-            if self._clock() >= deadline:
+            if self._over(deadline):
                 break
             await asyncio.sleep(WAIT_EVERY)  # another process writes what is waited for: nothing here could tell
         if self._looks[agency] >= LOOKS_EACH or self._looks.total() >= LOOKS:
@@ -97,7 +98,7 @@ class Questions:
         teller, deadline = Teller(self._catalogue, language), self._clock() + wait
         while True:
             page = await asyncio.to_thread(self._views.receipts.page, agency, since, limit)
-            if page.receipts or self._clock() >= deadline:
+            if page.receipts or self._over(deadline):
                 items = [teller.receipt(name, value) for name, value in page.receipts]
                 return ReceiptsAnswer(receipts=items, next=str(page.cursor), more=page.more)
             await asyncio.sleep(WAIT_EVERY)
@@ -135,10 +136,13 @@ class Questions:
         event_id = identity((SOURCE_PREFIX + agency).encode(), id.encode(), person.encode()).hex()
         deadline = self._clock() + OWN_WRITE_SECONDS
         while (found := self._state_of(agency, id, event_id, person)) == "pending":
-            if self._clock() >= deadline:
+            if self._over(deadline):
                 break
             await asyncio.sleep(LOOK_EVERY)
         return found
+
+    def _over(self, deadline: float) -> bool:
+        return self._clock() >= deadline or self._ending()
 
     def _state_of(self, agency: str, id: str, event_id: str, person: str) -> str:
         verdicts, _ = self._views.receipts.event(agency, event_id)

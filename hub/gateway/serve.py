@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -42,7 +43,8 @@ from hub.views.views import Views
 
 log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 10
+STOP_SECONDS = 2
+"""So much longer than the broker may take: then what is still under way is answered 503."""
 LAST_SECONDS = 5.0
 
 
@@ -91,7 +93,7 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
         await appender.start()
     except Exception as error:
         raise ConfigError(f"no producer at {parts.connection.bootstrap}: {type(error).__name__}") from error
-    app = application(parts, appender)
+    app = application(parts, appender, lambda: server.should_exit)
     gc.collect()
     gc.freeze()  # catalogue and rules live as long as the process: a collection need not walk them each time
     gc.set_threshold(20_000, 20, 20)  # an event is a few hundred objects without cycles
@@ -105,21 +107,23 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
         await appender.stop(LAST_SECONDS)
 
 
-def application(parts: Parts, appender: Appender) -> ASGIApp:
-    """All doors."""
+def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> ASGIApp:
+    """All doors. Once `ending`, questions are answered with what there is."""
     settings, rules, metrics = parts.settings, parts.rules, parts.metrics
     bounds = bounds_of(settings)
     budget = Budget(bounds.waiting_bytes, lambda: appender.waiting_bytes)
     limits = open_limits(settings, rules.catalogue)
     keeper = open_doorkeeper(DOOR, settings, rules.catalogue, parts.audit)
     desk = HttpDesk(keeper, parts.audit, metrics, bounds, budget, limits)
-    known = Known(parts.views.receipts.verdicts_on, parts.read_back)
+    receipts = parts.views.receipts
+    known = Known(receipts.verdicts_on, receipts.verdicts, parts.read_back)
     publishing = Publishing(desk, rules.catalogue, Examiner(rules), known, appender, limits, parts.audit, metrics)
-    questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret)
+    questions = Questions(rules.catalogue, parts.views, parts.lookup, parts.views.unpack, rules.secret, ending=ending)
     about = About(desk, rules.catalogue, parts.ids, limits)
 
-    def not_ready() -> list[str]:
-        return [name for name, wrong in (("broker", appender.away), ("views", not parts.views.ready)) if wrong]
+    async def not_ready() -> list[str]:
+        found = {"broker": await appender.reachable(), "views": parts.views.ready}
+        return [name for name, well in found.items() if not well]
 
     def refresh() -> None:
         metrics.set(GATEWAY_WAITING, to=budget.used)
@@ -152,7 +156,7 @@ def _config(parts: Parts, app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=math.ceil(parts.settings.gateway_ack_seconds) + STOP_SECONDS,
     )
 
 

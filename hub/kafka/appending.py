@@ -1,15 +1,17 @@
 """Appends records to topics and says where each is once the broker has it for good: an idempotent producer.
 
 Rows of one call that go to one partition wait on one future, whichever record batch they came to lie in; so a thousand
-events cost a handful of futures. aiokafka never gives a batch up while the producer is idempotent: it is sent until the
-broker has taken it. Who cannot wait so long is told `Retry`, and the record may be there all the same.
+events cost a handful of futures. No batch is ever given up while its producer is used: it is sent until the broker has
+taken it. Who cannot wait so long is told `Retry`, and the record may be there all the same. A partition that takes
+nothing keeps only its own records waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -27,8 +29,10 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 1 << 20
 """Record batches are cut at this size; one record may be larger and then travels alone."""
 REQUEST_MS = 10_000
-AWAY_SECONDS = 3.0
-"""When records wait and none is taken for so long, the broker is away."""
+STUCK_SECONDS = 3.0
+"""When records wait for a partition and it takes none for so long, it is stuck."""
+PROBE_SECONDS = 1.0
+METADATA_SECONDS = 0.1
 RENEW_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 
@@ -36,6 +40,20 @@ Line = tuple[bytes, bytes, list[tuple[str, bytes]]]
 """Key, value and headers of a record to append."""
 Place = tuple[int, int]
 """Partition and offset; -1 where the broker had it before and no longer knows where."""
+
+
+class _Queue:
+    """Record batches on their way to one partition, with their bytes, and since when it has taken none of them."""
+
+    __slots__ = ("batches", "since")
+
+    def __init__(self) -> None:
+        self.batches: dict[Any, int] = {}
+        self.since = 0.0
+
+    @property
+    def stuck(self) -> bool:
+        return bool(self.batches) and time.monotonic() - self.since > STUCK_SECONDS
 
 
 class Appender:
@@ -48,9 +66,8 @@ class Appender:
         self._line = deque[tuple[float, asyncio.Future[bool]]]()
         self._timer: asyncio.TimerHandle | None = None
         self._producer: AIOKafkaProducer | None = None
-        self._waiting: dict[Any, tuple[float, int]] = {}
+        self._queues = defaultdict[TopicPartition, _Queue](_Queue)
         self._renewing: asyncio.Task[None] | None = None
-        self._progress = 0.0
         self.waiting_bytes = 0
 
     async def start(self) -> None:
@@ -59,18 +76,33 @@ class Appender:
 
     @property
     def away(self) -> bool:
-        """Whether records wait and the broker has taken none for some seconds, or there is no producer now."""
-        if self._producer is None:
+        """Whether there is no producer now."""
+        return self._producer is None
+
+    async def reachable(self) -> bool:
+        """Whether the broker takes records as far as is known, or answers at least: where all that waits is stuck, it
+        is asked. Else a stuck partition among idle ones would look like a broker that is away."""
+        producer = self._producer
+        if producer is None:
+            return False
+        waiting = [queue for queue in self._queues.values() if queue.batches]
+        if not waiting or not all(queue.stuck for queue in waiting):
             return True
-        oldest = next(iter(self._waiting.values()), None)
-        return oldest is not None and time.monotonic() - max(oldest[0], self._progress) > AWAY_SECONDS
+        with suppress(Exception):
+            async with asyncio.timeout(PROBE_SECONDS):
+                await producer.client.fetch_all_metadata()
+                return True
+        return False
 
     async def append(self, topic: str, lines: Sequence[Line]) -> list[Place]:
         """Where each line is, in their order. Raises `Retry` when the broker has not taken all of them in time: some
         may be there, others may still come."""
         if self._producer is None:
             raise Retry("there is no producer at the moment")
-        homes = [self._put(topic, line) for line in lines]
+        targets = [_partition(topic, _number(line[0], self._partitions)) for line in lines]
+        if any(self._queues[tp].stuck for tp in set(targets)):
+            raise Retry("the broker takes nothing at the moment")
+        homes = [self._put(tp, line) for tp, line in zip(targets, lines, strict=True)]
         for future, done in [(future, self._wait(future)) for future in {batch.future for batch, _ in homes}]:
             if not await done:
                 raise Retry(f"the broker did not take the records within {self._seconds:.0f} seconds")
@@ -106,35 +138,37 @@ class Appender:
         if line:
             self._timer = loop.call_at(line[0][0], self._look)
 
-    def _put(self, topic: str, line: Line) -> tuple[Any, int]:
+    def _put(self, tp: TopicPartition, line: Line) -> tuple[Any, int]:
         """The batch that the line lies in now, and its place there."""
         key, value, headers = line
         assert self._producer is not None
         accumulator: Any = self._producer._message_accumulator
-        tp = _partition(topic, _number(key, self._partitions))
         batches = accumulator._batches.get(tp)
         batch = batches[-1] if batches else self._batch(accumulator, tp)
         found = batch._builder.append(timestamp=None, key=key, value=value, headers=headers)
         if found is None:  # full, or on its way already
             batch = self._batch(accumulator, tp)
             found = batch._builder.append(timestamp=None, key=key, value=value, headers=headers)
-        since, size = self._waiting[batch]
-        self._waiting[batch] = since, size + len(value)
+        self._queues[tp].batches[batch] += len(value)
         self.waiting_bytes += len(value)
         return batch, found.offset
 
     def _batch(self, accumulator: Any, tp: TopicPartition) -> Any:
         batch = accumulator._append_batch(accumulator.create_builder(), tp)
-        self._waiting[batch] = time.monotonic(), 0
-        batch.future.add_done_callback(lambda future: self._done(batch, future))
+        batch._ttl = math.inf  # aiokafka fails what waits too long for a partition without a leader
+        queue = self._queues[tp]
+        if not queue.batches:
+            queue.since = time.monotonic()
+        queue.batches[batch] = 0
+        batch.future.add_done_callback(lambda future: self._done(queue, batch, future))
         return batch
 
-    def _done(self, batch: Any, future: asyncio.Future[Any]) -> None:
-        self.waiting_bytes -= self._waiting.pop(batch)[1]
+    def _done(self, queue: _Queue, batch: Any, future: asyncio.Future[Any]) -> None:
+        self.waiting_bytes -= queue.batches.pop(batch)
         if _failure(future):
             self._renew()
         else:
-            self._progress = time.monotonic()
+            queue.since = time.monotonic()
 
     def _renew(self) -> None:
         """A batch that failed leaves a gap in its producer's numbers: that producer is used no more."""
@@ -165,6 +199,7 @@ class Appender:
         )
         try:
             await producer.start()
+            _unhurried(producer.client)
             await producer.client.set_topics(self._topics)
         except BaseException:
             await _closed(producer, CLOSE_SECONDS)
@@ -199,6 +234,18 @@ def _failure(future: asyncio.Future[Any]) -> str | None:
 def _place(batch: Any, relative: int) -> Place:
     at = batch.future.result()
     return at.partition, at.offset + relative if at.offset >= 0 else -1
+
+
+def _unhurried(client: Any) -> None:
+    """Where a leader is missing, aiokafka asks anew as soon as it has an answer: 1 600 times a second."""
+    update = client._metadata_update
+
+    async def unhurried(*given: Any) -> Any:
+        found = await update(*given)
+        await asyncio.sleep(METADATA_SECONDS)
+        return found
+
+    client._metadata_update = unhurried
 
 
 async def _closed(producer: AIOKafkaProducer, seconds: float) -> None:

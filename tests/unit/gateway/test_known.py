@@ -8,6 +8,7 @@ from world import VETERAN, catalogue
 
 from hub.gateway.examine import Examined
 from hub.gateway.known import Found, Known
+from hub.views.receipts import Verdict
 
 
 def event(number: int, content: bytes = b"content") -> Examined:
@@ -16,7 +17,7 @@ def event(number: int, content: bytes = b"content") -> Examined:
 
 
 def known(kept: int) -> Known:
-    return Known(lambda agency, ids: {}, lambda record: None, kept)
+    return Known(lambda agency, ids: {}, lambda *_: [], lambda record: None, kept)
 
 
 def looked(known: Known, *events: Examined) -> list[Found | None]:
@@ -34,3 +35,11 @@ def test_other_content_under_an_id_just_taken_is_for_the_ledger_to_judge() -> No
     remembered = known(kept=3)
     remembered.took([(event(1), "in.mod/0/1")])
     assert looked(remembered, event(1, b"another")) == [None]
+
+
+def test_what_was_read_back_is_bounded_as_well() -> None:
+    applied = [Verdict("in.mod/0/1", {"verdict": "APPLIED"})]
+    remembered = Known(lambda _, ids: dict.fromkeys(ids, applied), lambda *_: [], lambda _: b"content", kept=3)
+    for number in range(10):
+        assert looked(remembered, event(number)) == [Found(same=True, record="in.mod/0/1")]
+    assert len(remembered._recent) == 3

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from typing import Any
 
+import httpx
 import pytest
 from gateway_room import MUCH, Room, event, publisher_of
 from world import VETERAN, catalogue
@@ -13,12 +15,16 @@ from world import VETERAN, catalogue
 from hub.errors import Code
 from hub.gateway import app
 from hub.gateway.bounds import Bounds
+from hub.gateway.examine import LOOKED_THROUGH
+from hub.gateway.publish import SINGLE_BYTES
+from hub.gateway.questions import Questions
 from hub.pipeline.refuse import DENIALS
 from hub.texts import texts
 from hub.views.receipts import Verdict
 
 ITEM = {"index", "id", "status", "step", "code", "detail", "pointer", "what", "fix", "record"}
 CANARY = "KANARYA"
+AGENCIES = sorted(catalogue().agencies)
 
 
 @pytest.fixture
@@ -169,6 +175,30 @@ def test_what_was_refused_before_may_come_again(room: Room) -> None:
     assert only(room.publish(event()))["status"] == "accepted"
 
 
+def test_what_was_refused_since_it_was_taken_is_no_duplicate(room: Room) -> None:
+    room.publish(event())
+    room.own_verdicts["e-1"] = [verdict("in.mod/0/9", "REJECTED")]
+    assert only(room.publish(event()))["status"] == "duplicate", "another record of that id was refused"
+    room.own_verdicts["e-1"].append(verdict("in.mod/0/0", "REJECTED"))
+    assert [only(room.publish(event()))["status"] for _ in range(2)] == ["accepted", "duplicate"]
+    assert len(room.broker.kept["in.mod"]) == 2, "taken once more, and remembered"
+
+
+def test_what_was_refused_as_a_conflict_is_one_when_it_comes_again(room: Room) -> None:
+    id, content = identity_of(room, event())
+    other = event(data={"district": "baki"})
+    assert [only(room.publish(made))["status"] for made in (event(), other, other)] == [
+        "accepted",
+        "accepted",
+        "duplicate",
+    ]
+    room.verdicts[id], room.contents["in.mod/0/0"] = [verdict("in.mod/0/0", "APPLIED")], content
+    room.own_verdicts["e-1"] = [verdict("in.mod/0/0", "APPLIED"), verdict("in.mod/0/1", "REJECTED")]
+    again = room.publish(other)
+    assert again.status_code == 422 and only(again)["code"] == "identity_conflict"
+    assert len(room.broker.kept["in.mod"]) == 2
+
+
 def test_what_this_gateway_took_is_no_conflict_where_another_record_was_applied(room: Room) -> None:
     room.publish(event(data={"district": "baki"}))
     id, content = identity_of(room, event())
@@ -304,6 +334,20 @@ def test_an_event_of_more_than_a_mib_is_refused_alone(room: Room) -> None:
     assert [i["code"] for i in small.json()["items"]] == ["too_large", None]
 
 
+def test_a_single_event_that_is_far_too_large_is_refused_unread(room: Room) -> None:
+    """Reading it keeps all others waiting."""
+    answer = room.publish(event() | {"x": "y" * SINGLE_BYTES})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert f"{SINGLE_BYTES} bytes" in answer.json()["detail"]
+    assert room.publish([event() | {"x": "y" * SINGLE_BYTES}]).status_code == 422, "a batch may be larger"
+
+
+def test_an_id_is_not_repeated_where_there_is_too_much_to_compare_it_with(room: Room) -> None:
+    few, many = ([[[] for _ in range(50)] for _ in range(count)] for count in (50, LOOKED_THROUGH // 50))
+    items = room.publish([event(id=id, data={"conflicts": data}) for id, data in (("few", few), ("many", many))]).json()
+    assert [(item["status"], item["id"]) for item in items["items"]] == [("rejected", "few"), ("rejected", None)]
+
+
 def test_memory_that_is_taken_means_busy() -> None:
     room = Room(Bounds(waiting_bytes=100))
     answer = room.publish(event())
@@ -333,6 +377,108 @@ def test_questions_are_limited_as_well() -> None:
     assert asked[2].json()["code"] == "rate_limited" and int(asked[2].headers["retry-after"]) == 1
     assert asked[0].json()["limits"]["questions_per_second"] == 1.0
     assert room.publish(event(id="a")).status_code == 202, "events have a limit of their own"
+
+
+def client_of(room: Room) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(room.app), base_url="http://hub")
+
+
+async def waiting(room: Room, agency: str, count: int, refused: int) -> list[asyncio.Task[httpx.Response]]:
+    """Questions of that agency that wait, once so many others are refused."""
+    client, headers = client_of(room), {"Authorization": f"Bearer {agency}"}
+    tasks = [asyncio.create_task(client.get("/v1/receipts?wait=20", headers=headers)) for _ in range(count + refused)]
+    for answer in itertools.islice(asyncio.as_completed(tasks), refused):
+        assert (await answer).status_code == 429
+    return [task for task in tasks if not task.done()]
+
+
+def test_who_waits_for_an_answer_keeps_nobody_out() -> None:
+    room = Room(Bounds(requests=16))
+    headers = {"Authorization": "Bearer mod", "Content-Type": "application/cloudevents+json"}
+
+    async def scenario() -> None:
+        tasks = [task for agency in AGENCIES[:8] for task in await waiting(room, agency, count=2, refused=1)]
+        assert room.app.inside == room.desk.waits == len(tasks) == 16
+        async with client_of(room) as client:
+            assert (await client.post("/v1/events", json=event(), headers=headers)).status_code == 202
+            asked = await client.get("/v1/receipts?wait=1", headers={"Authorization": f"Bearer {AGENCIES[8]}"})
+        assert asked.status_code == 503, "as many may wait as there may be requests"
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert room.app.inside == room.desk.waits == 0
+
+    asyncio.run(scenario())
+
+
+def test_one_agency_has_half_of_the_places() -> None:
+    room = Room(Bounds(requests=8))
+
+    async def scenario() -> list[int]:
+        never = asyncio.Event()
+
+        async def silent() -> Any:
+            await never.wait()
+
+        async def ignored(message: Any) -> None: ...
+
+        headers = [(b"authorization", b"Bearer mod"), (b"content-type", b"application/cloudevents+json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/events", "query_string": b"", "headers": headers}
+        slow = [asyncio.create_task(room.app(dict(scope), silent, ignored)) for _ in range(4)]
+        await asyncio.sleep(0)
+        async with client_of(room) as client:
+            asked = [await client.get("/v1/whoami", headers={"Authorization": f"Bearer {a}"}) for a in ("mod", "asan")]
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return [each.status_code for each in asked]
+
+    assert asyncio.run(scenario()) == [429, 200]
+    assert room.ask("GET", "/v1/whoami").status_code == 200, "places are given back"
+
+
+def test_a_gateway_that_stops_answers_who_waits_with_what_there_is(room: Room) -> None:
+    async def scenario() -> list[int]:
+        async with client_of(room) as client:
+            asked = [
+                asyncio.create_task(client.get(f"/v1/{path}?wait=30", headers={"Authorization": "Bearer mod"}))
+                for path in ("receipts", "events/e-1")
+            ]
+            await asyncio.sleep(0)
+            room.ending = True
+            return [each.status_code for each in await asyncio.wait_for(asyncio.gather(*asked), 15)]
+
+    assert asyncio.run(scenario()) == [200, 404]
+
+
+def test_what_a_stop_cuts_off_is_answered_503(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {"Authorization": "Bearer mod", "Content-Type": "application/cloudevents+json"}
+
+    async def scenario() -> list[tuple[int, str]]:
+        under_way = asyncio.Event()
+
+        async def never(*_: Any) -> Any:
+            under_way.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(room.broker, "append", never)
+        monkeypatch.setattr(Questions, "receipts", never)
+        found = list[tuple[int, str]]()
+        async with client_of(room) as client:
+            for asked in (
+                client.post("/v1/events", json=event(), headers=headers),
+                client.get("/v1/receipts", headers=headers),
+            ):
+                task = asyncio.create_task(asked)
+                await under_way.wait()
+                under_way.clear()
+                task.cancel()
+                answer = await task
+                assert int(answer.headers["retry-after"]) >= 1
+                found.append((answer.status_code, answer.json()["code"]))
+        return found
+
+    assert asyncio.run(scenario()) == [(503, "broker_away"), (503, "busy")]
 
 
 def test_a_slow_body_is_given_up() -> None:
