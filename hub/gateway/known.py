@@ -7,6 +7,7 @@ conflict is sure only with what the ledger has applied: what this gateway took i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -18,6 +19,9 @@ from hub.views.store import NotReady
 
 KEPT = 50_000
 """So many events that this gateway took last are remembered: some 300 bytes each."""
+VERDICT_SECONDS = 60.0
+"""After so long a verdict is there. Where there is none the event was refused without its id being told, as `internal`
+is, or it waits still: it is taken once more, which counts once."""
 READ_BACK = 16
 """So many events of one request are looked up in Kafka, to compare what they say."""
 
@@ -37,19 +41,34 @@ class Found(NamedTuple):
     record: str
 
 
+class Kept(NamedTuple):
+    """What is remembered of an event: what it says, its record, and when it was there (monotonic seconds)."""
+
+    content: bytes
+    record: str
+    at: float
+
+
 class Known:
     """Used in one event loop."""
 
-    def __init__(self, verdicts: Verdicts, own_verdicts: OwnVerdicts, content_of: ContentOf, kept: int = KEPT) -> None:
-        self._verdicts, self._own_verdicts, self._content_of, self._kept = verdicts, own_verdicts, content_of, kept
-        self._recent = OrderedDict[
-            bytes, tuple[bytes, str]
-        ]()  # a dict looks for its first entry past all that have left
+    def __init__(
+        self,
+        verdicts: Verdicts,
+        own_verdicts: OwnVerdicts,
+        content_of: ContentOf,
+        kept: int = KEPT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._verdicts, self._own_verdicts, self._content_of = verdicts, own_verdicts, content_of
+        self._kept, self._clock = kept, clock
+        self._recent = OrderedDict[bytes, Kept]()  # a dict looks for its first entry past all that have left
 
     def took(self, events: Iterable[tuple[Examined, str]]) -> None:
         """Remember events that are durable, and where."""
+        now = self._clock()
         for event, record in events:
-            self._recent[event.identity] = event.content, record
+            self._recent[event.identity] = Kept(event.content, record, now)
         self._forget()
 
     def _forget(self) -> None:
@@ -59,26 +78,23 @@ class Known:
     async def look(self, agency: str, events: Sequence[Examined]) -> list[Found | None]:
         """For each event: what is known of it; None: nothing."""
         recent = self._recalled(agency, events)
-        unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept[0] != e.content]
+        unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept.content != e.content]
         verdicts = self._verdicts_of(agency, unsure)
         if not verdicts:
             return [_of_recent(e, kept) for e, kept in zip(events, recent, strict=True)]
         return await self._judged(events, recent, verdicts)
 
-    def _recalled(self, agency: str, events: Sequence[Examined]) -> list[tuple[bytes, str] | None]:
+    def _recalled(self, agency: str, events: Sequence[Examined]) -> list[Kept | None]:
         """What is remembered of each. What was refused since is forgotten: sent again, it has to be judged again."""
-        refused: dict[str, frozenset[str]] = {}  # an id may stand in many events, of as many persons
-        found: list[tuple[bytes, str] | None] = []
-        for event in events:
-            kept = self._recent.get(event.identity)
-            if kept is not None and kept[0] == event.content:
-                if event.id not in refused:
-                    refused[event.id] = self._refused(agency, event.id)
-                if kept[1] in refused[event.id]:
-                    del self._recent[event.identity]
-                    kept = None
-            found.append(kept)
-        return found
+        same = [e for e in events if (kept := self._recent.get(e.identity)) and kept.content == e.content]
+        refused = {id: self._refused(agency, id) for id in {event.id for event in same}}
+        due = [e for e in same if self._clock() - self._recent[e.identity].at > VERDICT_SECONDS]
+        verdicts = self._verdicts_of(agency, due)
+        gone = [e for e in same if self._recent[e.identity].record in refused[e.id]]
+        gone += [e for e in due if _in_the_set(verdicts.get(e.identity.hex(), ())) is None]
+        for event in gone:
+            self._recent.pop(event.identity, None)
+        return [self._recent.get(event.identity) for event in events]
 
     def _refused(self, agency: str, id: str) -> frozenset[str]:
         """Records under that id of the agency that were refused, as far as is known."""
@@ -97,7 +113,7 @@ class Known:
     async def _judged(
         self,
         events: Sequence[Examined],
-        recent: Sequence[tuple[bytes, str] | None],
+        recent: Sequence[Kept | None],
         verdicts: Mapping[str, Sequence[Verdict]],
     ) -> list[Found | None]:
         found, left = list[Found | None](), READ_BACK
@@ -106,7 +122,7 @@ class Known:
             same = _of_recent(event, kept)
             if same or applied is None:
                 found.append(same)
-            elif kept and kept[1] == applied:
+            elif kept and kept.record == applied:
                 found.append(Found(same=False, record=applied))
             elif left > 0:
                 left -= 1
@@ -123,13 +139,13 @@ class Known:
             return None
         if content is None:
             return None
-        self._recent[event.identity] = content, record
+        self._recent[event.identity] = Kept(content, record, self._clock())
         self._forget()
         return Found(content == event.content, record)
 
 
-def _of_recent(event: Examined, kept: tuple[bytes, str] | None) -> Found | None:
-    return Found(same=True, record=kept[1]) if kept and kept[0] == event.content else None
+def _of_recent(event: Examined, kept: Kept | None) -> Found | None:
+    return Found(same=True, record=kept.record) if kept and kept.content == event.content else None
 
 
 def _in_the_set(verdicts: Sequence[Verdict]) -> str | None:

@@ -7,7 +7,7 @@ import asyncio
 from world import VETERAN, catalogue
 
 from hub.gateway.examine import Examined
-from hub.gateway.known import Found, Known
+from hub.gateway.known import VERDICT_SECONDS, Found, Known
 from hub.views.receipts import Verdict
 
 
@@ -43,3 +43,18 @@ def test_what_was_read_back_is_bounded_as_well() -> None:
     for number in range(10):
         assert looked(remembered, event(number)) == [Found(same=True, record="in.mod/0/1")]
     assert len(remembered._recent) == 3
+
+
+def test_what_has_no_verdict_when_one_is_due_is_taken_again() -> None:
+    """A refusal as `internal` names no id: it cannot be found, and has to be sent again."""
+    now, applied = [0.0], dict[str, list[Verdict]]()
+    remembered = Known(lambda _, ids: applied, lambda *_: [], lambda _: None, clock=lambda: now[0])
+    remembered.took([(event(1), "in.mod/0/1"), (event(2), "in.mod/0/2")])
+    both = [Found(same=True, record=f"in.mod/0/{number}") for number in (1, 2)]
+    applied[event(2).identity.hex()] = [Verdict("in.mod/0/2", {"verdict": "APPLIED"})]
+    now[0] = VERDICT_SECONDS
+    assert looked(remembered, event(1), event(2)) == both
+    now[0] += 1
+    assert looked(remembered, event(1), event(2)) == [None, both[1]]
+    remembered.took([(event(1), "in.mod/0/3")])
+    assert looked(remembered, event(1)) == [Found(same=True, record="in.mod/0/3")]
