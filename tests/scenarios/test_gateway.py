@@ -247,6 +247,22 @@ def test_a_graceful_stop_finishes_what_is_under_way(door: Door) -> None:
     assert {item["id"] for a in finished for item in a.json()["items"]} <= ids
 
 
+def test_a_stop_answers_who_waits(door: Door) -> None:
+    """For receipts that may still come, and for an id that nobody knows."""
+    head = f"HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {door.token('mod')}\r\n\r\n"
+    with process(door.hub.bootstrap, door.hub.folder) as (gateway, port):
+        waiting = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(2)]
+        for sock, path in zip(waiting, ("/v1/receipts?since=now&wait=30", "/v1/events/unsent?wait=30"), strict=True):
+            sock.sendall(f"GET {path} {head}".encode())
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200  # it has read what was sent before
+        began = time.monotonic()
+        gateway.send_signal(signal.SIGTERM)
+        assert [int(sock.recv(65_536)[9:12]) for sock in waiting] == [200, 404]
+        assert gateway.wait(30) == 0 and time.monotonic() - began < 12, "nobody waits for what may still come"
+        for sock in waiting:
+            sock.close()
+
+
 def test_a_busy_port_is_named(door: Door) -> None:
     port = door.hub.hub.gateway.port
     command = [sys.executable, "-m", "hub", "gateway", "--port", str(port), "--data-dir", str(door.hub.folder)]
