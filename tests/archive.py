@@ -12,22 +12,27 @@ PATIENCE = 60.0
 Place = tuple[str, int]
 
 
+def reader(bootstrap: str) -> Consumer:
+    """Of committed records, without a group; it says when a partition is at its end."""
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "nobody",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 10,  # at the end of a partition Apache Kafka waits so long before it says so
+            "log_level": 0,
+        }
+    )
+
+
 class Archive:
     """What was read is kept: to look again reads only what has come since. Used by one thread at a time."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "nobody",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 10,  # at the end of a partition Apache Kafka waits so long before it says so
-                "log_level": 0,
-            }
-        )
+        self._consumer = reader(bootstrap)
         self._partitions: dict[str, list[int]] = {}
         self._kept: dict[Place, list[Message]] = defaultdict(list)
 

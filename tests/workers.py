@@ -21,7 +21,7 @@ from typing import Any
 
 import fastavro
 import pytest
-from archive import Archive
+from archive import Archive, reader
 from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 from world import VETERAN, catalogue, raw_schema, sample
@@ -276,17 +276,7 @@ class Stage:
         return entry["subject"], fastavro.parse_schema(without_logical_types(json.loads(entry["schema"])))
 
     def consumer(self) -> Consumer:
-        return Consumer(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "group.id": "nobody",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,  # at the end of a partition Apache Kafka waits so long before it says so
-                "log_level": 0,
-            }
-        )
+        return reader(self.bootstrap)
 
     def read(self, *topics: str) -> list[Message]:
         """All that is committed in these topics."""

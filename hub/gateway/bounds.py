@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from hub.errors import Admission, Door
+from hub.errors import Door
 from hub.gateway.refused import Refused
 
 MIB = 1 << 20
@@ -34,13 +34,13 @@ class Places:
     def __init__(self, most: int, of_one: int) -> None:
         self._most, self._of_one, self._of, self.taken = most, max(1, of_one), Counter[str](), 0
 
-    def take(self, agency: str) -> None:
-        """Raises `Refused`: 429 where the agency has all that it may have, 503 where all are taken."""
-        if self._of[agency] >= self._of_one:
-            raise Refused(429, Admission.RATE_LIMITED, retry_after=BUSY_SECONDS)
-        if self.taken >= self._most:
-            raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
-        self.add(agency)
+    @property
+    def full(self) -> bool:
+        return self.taken >= self._most
+
+    def full_of(self, agency: str) -> bool:
+        """Whether the agency has all that it may have."""
+        return self._of[agency] >= self._of_one
 
     def add(self, agency: str, by: int = 1) -> None:
         self._of[agency] += by

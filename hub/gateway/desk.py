@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from hub.access import Caller, Denied
-from hub.errors import Door
+from hub.errors import Admission, Door
 from hub.gateway import body, negotiate
-from hub.gateway.bounds import Bounds, Budget, Places
+from hub.gateway.bounds import BUSY_SECONDS, Bounds, Budget, Places
 from hub.gateway.details import in_language
 from hub.gateway.refused import Refused
 from hub.metrics import HTTP_REJECTED, Metrics
@@ -77,7 +77,7 @@ class HttpDesk:
         request.scope[AGENCY] = caller.agency
         if not negotiate.takes_json(request.headers.get("accept", "")):
             raise Refused(406, Door.NOT_ACCEPTABLE, "expected Accept: application/json, or none")
-        self._places.take(caller.agency)
+        _take(self._places, caller.agency)
         request.scope[PLACE] = caller.agency
         return caller
 
@@ -98,7 +98,7 @@ class HttpDesk:
             yield
             return
         agency = request.scope[PLACE]
-        self._waits.take(agency)
+        _take(self._waits, agency)
         self._places.add(agency, -1)
         try:
             yield
@@ -155,6 +155,15 @@ class HttpDesk:
             request.scope[AGENCY] = denied.agency
         headers = {"WWW-Authenticate": CHALLENGE} if denied.status == 401 else {}
         return self.problem(request, denied.status, denied.code, denied.detail, headers=headers)
+
+
+def _take(places: Places, agency: str) -> None:
+    """Raises `Refused`: 429 where the agency has all that it may have, 503 where all are taken."""
+    if places.full_of(agency):
+        raise Refused(429, Admission.RATE_LIMITED, retry_after=BUSY_SECONDS)
+    if places.full:
+        raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
+    places.add(agency)
 
 
 def problem_text(status: int, code: str, language: Language, detail: str = "", pointer: str = "", **more: Any) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -26,6 +25,7 @@ from hub.gateway.answers import (
     StatusPart,
     StatusQuestion,
 )
+from hub.gateway.bounds import Places
 from hub.gateway.entitled_status import EntitledStatus, Sight
 from hub.gateway.newest import Newest
 from hub.gateway.story import Teller
@@ -69,7 +69,7 @@ class Questions:
         self.entitled = EntitledStatus(catalogue)
         self._catalogue, self._views, self._person_id = catalogue, views, Pseudonyms(secret).person_id
         self._lookup, self._newest, self._unpack = lookup, Newest(lookup, clock), unpack
-        self._looking, self._looks = ThreadPoolExecutor(1, "look"), Counter[str]()
+        self._looking, self._looks = ThreadPoolExecutor(1, "look"), Places(LOOKS, LOOKS_EACH)
         self._today, self._clock, self._ending = today, clock, ending
 
     async def event(self, agency: str, id: str, language: Language, wait: float = 0.0) -> EventAnswer | None:
@@ -82,14 +82,14 @@ class Questions:
             if self._over(deadline):
                 break
             await asyncio.sleep(WAIT_EVERY)  # another process writes what is waited for: nothing here could tell
-        if self._looks[agency] >= LOOKS_EACH or self._looks.total() >= LOOKS:
+        if self._looks.full_of(agency) or self._looks.full:
             raise Retry("enough is being looked for")
-        self._looks[agency] += 1
+        self._looks.add(agency)
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._looking, self._event, agency, id, language, verdicts)
         finally:
-            self._looks[agency] -= 1
+            self._looks.add(agency, -1)
 
     async def receipts(
         self, agency: str, since: Cursor | None, limit: int, language: Language, wait: float = 0.0

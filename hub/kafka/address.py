@@ -18,7 +18,7 @@ _API_VERSIONS = struct.pack(">hhih3s", 18, 0, 1, 3, b"hub")
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now; all are held until all are found, so that none comes twice."""
-    held = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    held = [opened(LOOPBACK, 0) for _ in range(count)]
     try:
         return [server.getsockname()[1] for server in held]
     finally:
@@ -29,9 +29,14 @@ def free_ports(count: int) -> list[int]:
 def require_free(port: int) -> None:
     """`ConfigError` that names the port when something listens on it."""
     try:
-        socket.create_server((LOOPBACK, port)).close()
+        opened(LOOPBACK, port).close()
     except OSError as error:
         raise ConfigError(f"port {port} on {LOOPBACK} is busy ({error.strerror}): choose another one") from error
+
+
+def opened(host: str, port: int) -> socket.socket:
+    """A socket that listens there (0: on a free port). Raises `OSError`."""
+    return socket.create_server((host, port), backlog=BACKLOG)
 
 
 def listening(host: str, port: int, variable: str) -> socket.socket:
@@ -43,7 +48,7 @@ def listening(host: str, port: int, variable: str) -> socket.socket:
     if handed:
         return socket.socket(fileno=int(handed))
     try:
-        return socket.create_server((host, port), backlog=BACKLOG)
+        return opened(host, port)
     except OSError as error:
         raise ConfigError(f"port {port} on {host} cannot be used ({error.strerror}): set {variable}") from error
 

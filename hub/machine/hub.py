@@ -14,7 +14,7 @@ from hub import registry
 from hub.admin.topics import apply, plan, wanted
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError, Fatal
-from hub.kafka.address import LOOPBACK, free_ports, listening
+from hub.kafka.address import LOOPBACK, free_ports, opened
 from hub.kafka.broker import Broker, Kind
 from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
@@ -153,9 +153,9 @@ def _preferred(port: int) -> socket.socket:
     """A socket on that port, or on a free one where another hub on this machine has it. From here on it is ours: were
     the child to open it, another hub could come in between, and its answers would be taken for the child's."""
     try:
-        return listening(LOOPBACK, port, "")
-    except ConfigError:
-        return listening(LOOPBACK, 0, "")
+        return opened(LOOPBACK, port)
+    except OSError:
+        return opened(LOOPBACK, 0)
 
 
 def _runs(pid: int) -> bool:

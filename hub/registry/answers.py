@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from hub.registry import ask, change, refusals
@@ -68,13 +69,8 @@ def register(asked: Asked) -> Any:
     """What is there already is answered to whoever may read; what is new needs the right to it."""
     subject, draft = asked.subject, asked.draft()
     of = asked.rights.catalogue.types.get(subject)
-
-    def decide(schemas: Schemas) -> change.Decision:
-        if change.known(schemas, subject, draft) is None:
-            asked.rights.register(asked.caller, subject)
-        return change.register(schemas, subject, draft, of)
-
-    return asked.store.change(decide)
+    may = partial(asked.rights.register, asked.caller, subject)
+    return asked.store.change(lambda schemas: change.register(schemas, subject, draft, of, may))
 
 
 def delete_subject(asked: Asked) -> Any:

@@ -6,6 +6,7 @@ consistent (see `store`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hub.catalogue import EventType
@@ -29,7 +30,7 @@ class Decision(NamedTuple):
     answer: Any
 
 
-def known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
+def _known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
     """What a registration of something that is there already finds. Raises `Refused` (42207): it has another id."""
     normalize = ask.normalizes(schemas, subject, draft.normalize)
     found = schemas.same(subject, draft.schema, draft.references, normalize=normalize)
@@ -38,12 +39,20 @@ def known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
     return found
 
 
-def register(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> Decision:
-    """A new version, or the id of the same one. `of`: the catalogue's type, where the subject is one.
+def register(
+    schemas: Schemas,
+    subject: str,
+    draft: Draft,
+    of: EventType | None = None,
+    may: Callable[[], None] = lambda: None,
+) -> Decision:
+    """A new version, or the id of the same one. `of`: the catalogue's type, where the subject is one. `may` is asked
+    before anything is new, and raises where it may not be.
     Raises `Refused` (409, 42201, 42205, 42207)."""
-    found = known(schemas, subject, draft)
+    found = _known(schemas, subject, draft)
     if found is not None:
         return Decision([], {"id": found.id})
+    may()
     mode = ask.mode(schemas, subject)
     if mode in READONLY:
         raise refusals.not_permitted(f"Subject {subject} is in read-only mode")
