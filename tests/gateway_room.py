@@ -142,10 +142,11 @@ class Room:
         self.routes = table(self.publishing, about, self.document, ask.routes(self.desk, questions), well)
         self.app = Gateway(self.desk, self.routes, self.metrics)
 
-    def _verdicts(self, agency: str, event_ids: Sequence[str]) -> Mapping[str, Sequence[Verdict]]:
+    def _verdicts(self, event_ids: Sequence[str]) -> Mapping[tuple[str, str], Sequence[Verdict]]:
+        """`mod` published all of them."""
         if not self.views_ready:
             raise NotReady("the view is not there yet")
-        return {id: self.verdicts[id] for id in event_ids if id in self.verdicts}
+        return {("mod", id): self.verdicts[id] for id in event_ids if id in self.verdicts}
 
     def _verdicts_by_id(self, agency: str, id: str) -> Sequence[Verdict]:
         if not self.views_ready:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hub.errors import Admission, HubError
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """An agency of the catalogue, proved. `token_id` names the token, and is no secret; None where there was none."""
 
     agency: str

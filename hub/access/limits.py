@@ -44,8 +44,9 @@ class Bucket:
 
     def lacks(self, amount: float, now: float) -> float:
         """Seconds until so much may be taken; 0: now."""
-        self._level = min(self._burst, self._level + max(0.0, now - self._at) * self._rate)
-        self._at = max(self._at, now)
+        if now > self._at:
+            gained = self._level + (now - self._at) * self._rate
+            self._level, self._at = min(self._burst, gained), now
         short = min(amount, self._burst) - self._level
         return short / self._rate if short > ROUNDING else 0.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection
-from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -25,20 +24,16 @@ CHARSETS = frozenset({"", "utf-8", "utf8"})
 async def read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
     """The whole body. Raises `Refused` (408, 413, 415, 503) before more than its bounds is kept."""
     _check_encoding(request)
+    if is_here(request):
+        return await _read(request, bounds, hold)
     if announced(request) > bounds.body_bytes:
         raise _too_large(bounds)
-    parts: list[bytes] = []
     try:
-        async with nullcontext() if is_here(request) else asyncio.timeout(bounds.body_seconds):
-            more = True
-            while more:
-                more = await _more(request, parts, hold)
-                if hold.size > bounds.body_bytes:
-                    raise _too_large(bounds)
+        async with asyncio.timeout(bounds.body_seconds):
+            return await _read(request, bounds, hold)
     except TimeoutError:
         detail = f"expected all of it within {bounds.body_seconds:.0f} seconds"
         raise Refused(408, Door.BODY_TOO_SLOW, detail, headers={"Connection": "close"}) from None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def is_here(request: Request) -> bool:
@@ -82,20 +77,25 @@ def parse(body: bytes) -> Any:
     raise Refused(400, code, place[1] if place else "")
 
 
-async def _more(request: Request, parts: list[bytes], hold: Hold) -> bool:
-    """Take what has come; whether there is more."""
-    message = await request.receive()
-    if message["type"] == "http.disconnect":
-        raise Refused(400, Door.REQUEST_MALFORMED, "the body ended early")
-    part = message.get("body", b"")
-    hold.take(len(part))
-    parts.append(part)
-    return bool(message.get("more_body", False))
+async def _read(request: Request, bounds: Bounds, hold: Hold) -> bytes:
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400, Door.REQUEST_MALFORMED, "the body ended early")
+        parts.append(message.get("body", b""))
+        hold.take(len(parts[-1]))
+        if hold.size > bounds.body_bytes:
+            raise _too_large(bounds)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _check_encoding(request: Request) -> None:
     """A small compressed body can unpack to hundreds of megabytes: none is unpacked."""
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+    said = request.headers.get("content-encoding")
+    if said is not None and said.strip().lower() not in ("identity", ""):
         raise Refused(
             415,
             Door.CONTENT_ENCODING_UNSUPPORTED,

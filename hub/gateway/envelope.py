@@ -21,15 +21,16 @@ NOT_CARRIED = frozenset({"data", "data_base64", "datacontenttype", "dataschema"}
 """Of the envelope in JSON alone: on Kafka the body is Avro, and its schema is known by its id."""
 NAME = re.compile(r"[a-z0-9]{1,40}")
 EXTENSIONS_MAX, TEXT_MAX = 32, 1024
+JSON = "application/json"
 JSON_TYPE = re.compile(r"\s*(?:application/json|[a-z]+/[a-z0-9.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 INT = range(-(1 << 31), 1 << 31)
 
-Headers = list[tuple[str, bytes]]
+Headers = dict[str, bytes]
 
 
 def headers_of(event: Mapping[str, Any]) -> Headers | Rejection:
     """`ce_*` headers, in no certain order, with `content-type`; or why one of them cannot be a header."""
-    headers: Headers = [("content-type", CONTENT_TYPE)]
+    headers: Headers = {"content-type": CONTENT_TYPE}
     for name, value in event.items():
         if name in NOT_CARRIED or value is None:  # null: as if it were not there
             continue
@@ -37,7 +38,7 @@ def headers_of(event: Mapping[str, Any]) -> Headers | Rejection:
         known = PLAIN.get(name) or _extension(name, text, headers)
         if text is None or known is None:
             return _wrong(name, value)
-        headers.append((known, text.encode()))
+        headers[known] = text.encode()
     for name in REQUIRED:
         if event.get(name) is None:
             return _invalid(name, "a value", "nothing")
@@ -68,9 +69,9 @@ def _wrong(name: str, value: Any) -> Rejection:
 def _data_problem(event: Mapping[str, Any]) -> Rejection | None:
     if event.get("data_base64") is not None:
         return Rejection(Code.BODY_INVALID, "decode", "expected data, as JSON, found data_base64", "/data_base64")
-    said = event.get("datacontenttype")
-    if said is not None and not (isinstance(said, str) and JSON_TYPE.fullmatch(said)):
-        return _invalid("datacontenttype", "application/json", "another one")
+    said = event.get("datacontenttype", JSON)
+    if said not in (JSON, None) and not (isinstance(said, str) and JSON_TYPE.fullmatch(said)):
+        return _invalid("datacontenttype", JSON, "another one")
     return None
 
 

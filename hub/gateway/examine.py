@@ -16,7 +16,7 @@ from hub.avro.records import wire_header
 from hub.catalogue import EventType
 from hub.errors import Code
 from hub.event import EVENT_ID, Rejection
-from hub.gateway.envelope import headers_of
+from hub.gateway.envelope import Headers, headers_of
 from hub.gateway.wording import at_the_door
 from hub.kafka.appending import Line
 from hub.pipeline.attributes import said
@@ -79,22 +79,22 @@ class Examiner:
         """One event of that agency, as it was parsed."""
         if not isinstance(event, dict):
             return Refusal(None, None, Rejection(Code.HEADER_INVALID, "unwrap", "expected a JSON object"))
-        headers = headers_of(event)
-        if isinstance(headers, Rejection):
-            return self._refused(event, headers)
+        named = headers_of(event)
+        if isinstance(named, Rejection):
+            return self._refused(event, named)
         topic = f"in.{agency}"
         encoded = self._encoded(event)
         if isinstance(encoded, bytes):
-            found = self._passages.judge(topic, encoded, headers)
+            found = self._passages.judge(topic, encoded, named)
             if found is not None:
-                passage, key, named = found
-                return self._examined(agency, event, passage.of, passage.content, key, encoded, headers, named)
-        return self._slowly(agency, event, encoded, headers)
+                passage, key = found
+                return self._examined(agency, event, passage.of, passage.content, key, encoded, named)
+        return self._slowly(agency, event, encoded, named)
 
-    def _slowly(self, agency: str, event: Any, encoded: bytes | Rejection, headers: Any) -> Examined | Refusal:
+    def _slowly(self, agency: str, event: Any, encoded: bytes | Rejection, named: Headers) -> Examined | Refusal:
         """Step by step, in the gate's order: what it says of the attributes comes before what is wrong in the data."""
         value, steps = (encoded, STEPS) if isinstance(encoded, bytes) else (self._header(event), BEFORE_DECODE)
-        inbound = Inbound(Incoming(f"in.{agency}", None, value, headers), agency)
+        inbound = Inbound(Incoming(f"in.{agency}", None, value, list(named.items())), agency)
         for step in steps:
             rejection = step(inbound, self._rules)
             if rejection is not None:
@@ -105,9 +105,7 @@ class Examiner:
         assert reader is not None and fields is not None
         subject = fields[reader.type.key_field].encode()
         key = self._person_id(subject) if reader.type.key_kind == "person" else subject
-        return self._examined(
-            agency, event, reader.type, Contents(reader.type.name), key, encoded, headers, dict(headers)
-        )
+        return self._examined(agency, event, reader.type, Contents(reader.type.name), key, encoded, named)
 
     def _examined(
         self,
@@ -117,15 +115,14 @@ class Examiner:
         contents: Contents,
         key: bytes,
         value: bytes,
-        headers: list[tuple[str, bytes]],
-        named: Mapping[str, bytes],
+        named: Headers,
     ) -> Examined:
         """The key on `in.<agency>` is that agency's pseudonym: nothing that the hub writes is keyed by a FİN."""
         told = said(named)
         own = pseudonym(key, self._secrets[agency])
         digest = identity(named["ce_source"], told.id, key)
         meaning = contents(told.time, told.sequence, value[HEADER:])
-        return Examined(told.id.decode(), of, (own, value, headers), digest, meaning, event["data"])
+        return Examined(told.id.decode(), of, (own, value, list(named.items())), digest, meaning, event["data"])
 
     def _encoded(self, event: Mapping[str, Any]) -> bytes | Rejection:
         """The Avro value. For a type that is not known it has no body: the steps say so before they read one."""

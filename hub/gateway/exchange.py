@@ -9,6 +9,7 @@ from functools import lru_cache
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -29,10 +30,17 @@ class IndexedHeaders(Headers):
     def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
         super().__init__(raw=raw)
         self._first = dict(reversed(raw))
+        self._each_once = len(self._first) == len(raw)
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
         found = self._first.get(_raw(key))
         return default if found is None else found.decode("latin-1")
+
+    def getlist(self, key: str) -> list[str]:
+        if not self._each_once:
+            return super().getlist(key)
+        found = self._first.get(_raw(key))
+        return [] if found is None else [found.decode("latin-1")]
 
     def __getitem__(self, key: str) -> str:
         return self._first[_raw(key)].decode("latin-1")
@@ -49,3 +57,7 @@ class ReadyResponse(Response):
     def __init__(self, text: str, status: int, ready: RawHeaders) -> None:
         self.status_code, self.background, self.body = status, None, text.encode()
         self.raw_headers = [*ready, (b"content-length", b"%d" % len(self.body))]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})

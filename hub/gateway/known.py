@@ -25,8 +25,10 @@ is, or it waits still: it is taken once more, which counts once."""
 READ_BACK = 16
 """So many events of one request are looked up in Kafka, to compare what they say."""
 
-Verdicts = Callable[[str, Sequence[str]], Mapping[str, Sequence[Verdict]]]
-"""Agency and the hub's event ids → the verdicts on each, where there are any. Raises `NotReady`."""
+Verdicts = Mapping[tuple[str, str], Sequence[Verdict]]
+"""By agency and the hub's event id, where there are any."""
+VerdictsOn = Callable[[Sequence[str]], Verdicts]
+"""Of the hub's event ids. Raises `NotReady`."""
 OwnVerdicts = Callable[[str, str], Sequence[Verdict]]
 """Agency and its own id → the verdicts on all records under that id: a refusal has no other. Raises `NotReady`."""
 ContentOf = Callable[[str], bytes | None]
@@ -54,13 +56,14 @@ class Known:
 
     def __init__(
         self,
-        verdicts: Verdicts,
+        verdicts_on: VerdictsOn,
         own_verdicts: OwnVerdicts,
         content_of: ContentOf,
         kept: int = KEPT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._verdicts, self._own_verdicts, self._content_of = verdicts, own_verdicts, content_of
+        self._verdicts_on, self._own_verdicts, self._content_of = verdicts_on, own_verdicts, content_of
+        self._asked: list[tuple[list[str], asyncio.Future[Verdicts]]] = []
         self._kept, self._clock = kept, clock
         self._recent = OrderedDict[bytes, Kept]()  # a dict looks for its first entry past all that have left
 
@@ -79,19 +82,50 @@ class Known:
         """For each event: what is known of it; None: nothing."""
         recent = self._recalled(agency, events)
         unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept.content != e.content]
-        verdicts = self._verdicts_of(agency, unsure)
+        verdicts = await self._told([event.identity.hex() for event in unsure]) if unsure else {}
         if not verdicts:
             return [_of_recent(e, kept) for e, kept in zip(events, recent, strict=True)]
-        return await self._judged(events, recent, verdicts)
+        return await self._judged(agency, events, recent, verdicts)
+
+    async def _told(self, ids: list[str]) -> Verdicts:
+        """The verdicts on these, and maybe on others: what several ask in one turn of the event loop is one query,
+        which costs hardly more than that of one event."""
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            loop.call_soon(self._ask)
+        answer: asyncio.Future[Verdicts] = loop.create_future()
+        self._asked.append((ids, answer))
+        return await answer
+
+    def _ask(self) -> None:
+        asked, self._asked = self._asked, []
+        waiting = [answer for _, answer in asked if not answer.done()]  # who asked may have gone
+        try:
+            verdicts = self._now([id for ids, _ in asked for id in ids])
+        except Exception as error:
+            for answer in waiting:
+                answer.set_exception(error)
+        else:
+            for answer in waiting:
+                answer.set_result(verdicts)
+
+    def _now(self, ids: list[str]) -> Verdicts:
+        try:
+            return self._verdicts_on(ids)
+        except NotReady:
+            return {}
 
     def _recalled(self, agency: str, events: Sequence[Examined]) -> list[Kept | None]:
         """What is remembered of each. What was refused since is forgotten: sent again, it has to be judged again."""
-        same = [e for e in events if (kept := self._recent.get(e.identity)) and kept.content == e.content]
+        recent = [self._recent.get(event.identity) for event in events]
+        if not any(recent):
+            return recent
+        same = [e for e, kept in zip(events, recent, strict=True) if kept and kept.content == e.content]
         refused = {id: self._refused(agency, id) for id in {event.id for event in same}}
         due = [e for e in same if self._clock() - self._recent[e.identity].at > VERDICT_SECONDS]
-        verdicts = self._verdicts_of(agency, due)
+        verdicts = self._now([event.identity.hex() for event in due]) if due else {}
         gone = [e for e in same if self._recent[e.identity].record in refused[e.id]]
-        gone += [e for e in due if _in_the_set(verdicts.get(e.identity.hex(), ())) is None]
+        gone += [e for e in due if _in_the_set(verdicts.get((agency, e.identity.hex()), ())) is None]
         for event in gone:
             self._recent.pop(event.identity, None)
         return [self._recent.get(event.identity) for event in events]
@@ -104,21 +138,12 @@ class Known:
             return frozenset()
         return frozenset(each.record for each in verdicts if each.value["verdict"] == "REJECTED")
 
-    def _verdicts_of(self, agency: str, events: Sequence[Examined]) -> Mapping[str, Sequence[Verdict]]:
-        try:
-            return self._verdicts(agency, [event.identity.hex() for event in events]) if events else {}
-        except NotReady:
-            return {}
-
     async def _judged(
-        self,
-        events: Sequence[Examined],
-        recent: Sequence[Kept | None],
-        verdicts: Mapping[str, Sequence[Verdict]],
+        self, agency: str, events: Sequence[Examined], recent: Sequence[Kept | None], verdicts: Verdicts
     ) -> list[Found | None]:
         found, left = list[Found | None](), READ_BACK
         for event, kept in zip(events, recent, strict=True):
-            applied = _in_the_set(verdicts.get(event.identity.hex(), ()))
+            applied = _in_the_set(verdicts.get((agency, event.identity.hex()), ()))
             same = _of_recent(event, kept)
             if same or applied is None:
                 found.append(same)

@@ -142,18 +142,17 @@ class Publishing:
 
     async def _told(self, agency: str, found: Sequence[Examined | Refusal], dry_run: bool) -> list[Told]:
         good = [each for each in found if isinstance(each, Examined)]
-        known = iter(await self._known.look(agency, good)) if good else iter(())
+        known = iter(await self._known.look(agency, good) if good else ())
         first: dict[bytes, Examined] = {}
-        told: list[Told | Examined] = []
-        for each in found:
-            if isinstance(each, Refusal):
-                told.append(Told("rejected", each.id, each.rejection))
-            else:
-                told.append(_compared(each, next(known), first) or each)
-        new = [each for each in told if isinstance(each, Examined)]
-        records = await self._kept(agency, new) if new and not dry_run else [None] * len(new)
-        placed = iter(records)
-        return [Told("accepted", e.id, record=next(placed)) if isinstance(e, Examined) else e for e in told]
+        told = [
+            _compared(each, next(known), first)
+            if isinstance(each, Examined)
+            else Told("rejected", each.id, each.rejection)
+            for each in found
+        ]
+        new = [each for each, said in zip(found, told, strict=True) if said is None and isinstance(each, Examined)]
+        records = iter(await self._kept(agency, new) if new and not dry_run else [None] * len(new))
+        return [said or Told("accepted", each.id, record=next(records)) for each, said in zip(found, told, strict=True)]
 
     async def _kept(self, agency: str, events: Sequence[Examined]) -> list[str | None]:
         """Coordinates of each, once the broker has all of them."""

@@ -7,6 +7,7 @@ agency alone, so that two agencies cannot join their persons.
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 from hashlib import blake2b, sha256
 
 PSEUDONYM_BYTES = 16
@@ -36,12 +37,20 @@ def agency_secret(secret: bytes, agency: str) -> bytes:
 
 def pseudonym(key: bytes, secret: bytes) -> bytes:
     """What `key` (a person id or case number) is called towards the agency of that secret: 32 hex digits."""
-    return blake2b(key, key=secret, digest_size=PSEUDONYM_BYTES).hexdigest().encode()
+    digest = _keyed(secret).copy()
+    digest.update(key)
+    return digest.hexdigest().encode()
 
 
 def identity(source: bytes, event_id: bytes, subject: bytes) -> bytes:
     """16 bytes that stand for (source, id, subject) for ever; in hex, the event id towards receivers."""
-    return blake2b(b"%b\n%b\n%b" % (source, event_id, subject), digest_size=PSEUDONYM_BYTES).digest()
+    return blake2b(b"\n".join((source, event_id, subject)), digest_size=PSEUDONYM_BYTES).digest()
+
+
+@lru_cache(maxsize=256)
+def _keyed(secret: bytes) -> blake2b:
+    """The state that the key alone leaves, made once for each agency."""
+    return blake2b(key=secret, digest_size=PSEUDONYM_BYTES)
 
 
 class Contents:

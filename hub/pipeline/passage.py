@@ -6,11 +6,12 @@ with the same output (`tests/laws`); what does not, they look at and say why.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hub.avro.records import WIRE_HEADER_BYTES
 from hub.avro.scanner import Refused
-from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX, Headers, Record, Row
+from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX, Record, Row
 from hub.pipeline.attributes import EVENT_ID_BYTES, SEQUENCE_LENGTH, trusted_time
 from hub.pipeline.headers import CarriedHeaders
 from hub.pipeline.identify import Contents, Pseudonyms
@@ -41,26 +42,24 @@ class Passages:
 
     def through(self, record: Record) -> tuple[Passage, Row] | None:
         """The record's passage and what goes to `events.*`; None: the gate's steps have to look."""
-        found = self.judge(record.topic, record.value, record.headers)
+        named = dict(record.headers)
+        found = self.judge(record.topic, record.value, named) if len(named) == len(record.headers) else None
         if found is None:
             return None
-        passage, key, named = found
+        passage, key = found
         origin = b"%b%d/%d" % (passage.origin, record.partition, record.offset)
         headers = passage.carried(named, origin, b"%d" % record.timestamp)
         return passage, (passage.topic, None, key, record.value, headers)
 
-    def judge(
-        self, topic: str, value: bytes | None, headers: Headers
-    ) -> tuple[Passage, bytes, dict[str, bytes]] | None:
-        """The passage of what may go through, whose event it is, and its headers by name; None as above."""
+    def judge(self, topic: str, value: bytes | None, named: Mapping[str, bytes]) -> tuple[Passage, bytes] | None:
+        """The passage of what may go through, and whose event it is; None as above. `named`: its headers, by name."""
         if value is None or len(value) > EVENT_MAX_BYTES:
             return None
-        named = dict(headers)
         place = (topic, named.get("ce_type"), value[:WIRE_HEADER_BYTES])
         passage = self._known.get(place) or self._passage(*place)
         if passage is None:
             return None
-        text = _said(named, len(headers), passage.source)
+        text = _said(named, passage.source)
         if text is None:
             return None
         try:
@@ -71,7 +70,7 @@ class Passages:
         if not canonical or passage.check(fields, passage.agency) or exposes(passage.of, fields, text):
             return None
         subject = fields[passage.key].encode()
-        return passage, self._person_id(subject) if passage.personal else subject, named
+        return passage, self._person_id(subject) if passage.personal else subject
 
     def _passage(self, topic: str, named: bytes | None, header: bytes) -> Passage | None:
         """A new passage, where the agency may publish the type and the schema is the catalogue's own version of it."""
@@ -85,7 +84,7 @@ class Passages:
         return passage
 
 
-def _said(named: dict[str, bytes], count: int, source: bytes) -> bytes | None:
+def _said(named: Mapping[str, bytes], source: bytes) -> bytes | None:
     """The publisher's own words in its headers, upper-case; None where they are not the plain ones."""
     try:
         id, time = named["ce_id"], named["ce_time"]
@@ -93,7 +92,7 @@ def _said(named: dict[str, bytes], count: int, source: bytes) -> bytes | None:
             return None
         sequence, content_type = named.get("ce_sequence", b""), named.get("content-type")
         known = 5 + ("ce_sequence" in named) + (content_type is not None)
-        if known != count or (content_type is not None and content_type != CONTENT_TYPE):
+        if known != len(named) or (content_type is not None and content_type != CONTENT_TYPE):
             return None
         if "ce_sequence" in named and not (sequence.isdigit() and len(sequence) <= SEQUENCE_LENGTH):
             return None

@@ -6,6 +6,7 @@ import base64
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -167,17 +168,15 @@ class Receipts:
                     delivered.append(Delivered(at, found[1]))
         return sorted(verdicts, key=lambda v: v.value["accepted"]), sorted(delivered, key=lambda d: d.at)
 
-    def verdicts_on(self, agency: str, event_ids: Sequence[str]) -> dict[str, list[Verdict]]:
-        """The verdicts on events of the agency by the hub's ids, for those of which there are any."""
-        found: dict[str, list[Verdict]] = {}
+    def verdicts_on(self, event_ids: Sequence[str]) -> dict[tuple[str, str], list[Verdict]]:
+        """The verdicts on events by the hub's ids, for those of which there are any: by agency and id."""
+        found: dict[tuple[str, str], list[Verdict]] = {}
         for at in range(0, len(event_ids), AT_ONCE):
             wanted = event_ids[at : at + AT_ONCE]
-            marks = ",".join("?" * len(wanted))
-            query = f"SELECT value FROM receipts WHERE event IN ({marks}) AND agency = ?"  # noqa: S608 - question marks
-            rows = self.reader.rows(query, [*map(event_key, wanted), agency])
-            for name, value in self._values(rows):
-                if name == VERDICT and value["event_id"] in wanted:
-                    found.setdefault(value["event_id"], []).append(_verdict(value))
+            for agency, value in self.reader.rows(_on_events(len(wanted)), [event_key(id) for id in wanted]):
+                unpacked = self._unpack(value)
+                if unpacked and unpacked[0] == VERDICT and unpacked[1]["event_id"] in wanted:
+                    found.setdefault((agency, unpacked[1]["event_id"]), []).append(_verdict(unpacked[1]))
         return found
 
     def page(self, agency: str, since: Cursor | None, limit: int) -> Page:
@@ -227,6 +226,11 @@ class Receipts:
 
     def _values(self, rows: Iterable[tuple[bytes]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return (found for (value,) in rows if (found := self._unpack(value)))
+
+
+@cache
+def _on_events(count: int) -> str:
+    return f"SELECT agency, value FROM receipts WHERE event IN ({','.join('?' * count)})"  # noqa: S608 - question marks
 
 
 def _verdict(value: Mapping[str, Any]) -> Verdict:

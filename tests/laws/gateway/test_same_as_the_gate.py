@@ -81,7 +81,7 @@ def headers_as_sent(made: Any) -> Any:
     from hub.gateway.envelope import headers_of
 
     found = headers_of(made)
-    return found if isinstance(found, list) else None
+    return list(found.items()) if isinstance(found, dict) else None
 
 
 @pytest.mark.parametrize("name", TYPES)

@@ -19,7 +19,9 @@ class Fetcher:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, idle_ms: int | None = IDLE) -> None:
         self.now, self._fetch_max_wait_ms, self.naps = 100.0, WAIT, list[int]()
         monkeypatch.setattr(patience, "time", SimpleNamespace(monotonic=lambda: self.now))
-        monkeypatch.setattr(patience.asyncio, "sleep", self._sleep)
+        # its own asyncio: other event loops of this process, as the embedded broker's, sleep as they do
+        own = SimpleNamespace(sleep=self._sleep, CancelledError=asyncio.CancelledError)
+        monkeypatch.setattr(patience, "asyncio", own)
         patience.be_patient(SimpleNamespace(_fetcher=self), WAIT, idle_ms)  # type: ignore[arg-type]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: tuple[bool, float]) -> bool:

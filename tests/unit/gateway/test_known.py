@@ -17,7 +17,7 @@ def event(number: int, content: bytes = b"content") -> Examined:
 
 
 def known(kept: int) -> Known:
-    return Known(lambda agency, ids: {}, lambda *_: [], lambda record: None, kept)
+    return Known(lambda ids: {}, lambda *_: [], lambda record: None, kept)
 
 
 def looked(known: Known, *events: Examined) -> list[Found | None]:
@@ -39,7 +39,8 @@ def test_other_content_under_an_id_just_taken_is_for_the_ledger_to_judge() -> No
 
 def test_what_was_read_back_is_bounded_as_well() -> None:
     applied = [Verdict("in.mod/0/1", {"verdict": "APPLIED"})]
-    remembered = Known(lambda _, ids: dict.fromkeys(ids, applied), lambda *_: [], lambda _: b"content", kept=3)
+    verdicts = dict.fromkeys((("mod", event(number).identity.hex()) for number in range(10)), applied)
+    remembered = Known(lambda ids: verdicts, lambda *_: [], lambda _: b"content", kept=3)
     for number in range(10):
         assert looked(remembered, event(number)) == [Found(same=True, record="in.mod/0/1")]
     assert len(remembered._recent) == 3
@@ -47,14 +48,36 @@ def test_what_was_read_back_is_bounded_as_well() -> None:
 
 def test_what_has_no_verdict_when_one_is_due_is_taken_again() -> None:
     """A refusal as `internal` names no id: it cannot be found, and has to be sent again."""
-    now, applied = [0.0], dict[str, list[Verdict]]()
-    remembered = Known(lambda _, ids: applied, lambda *_: [], lambda _: None, clock=lambda: now[0])
+    now, applied = [0.0], dict[tuple[str, str], list[Verdict]]()
+    remembered = Known(lambda ids: applied, lambda *_: [], lambda _: None, clock=lambda: now[0])
     remembered.took([(event(1), "in.mod/0/1"), (event(2), "in.mod/0/2")])
     both = [Found(same=True, record=f"in.mod/0/{number}") for number in (1, 2)]
-    applied[event(2).identity.hex()] = [Verdict("in.mod/0/2", {"verdict": "APPLIED"})]
+    applied["mod", event(2).identity.hex()] = [Verdict("in.mod/0/2", {"verdict": "APPLIED"})]
     now[0] = VERDICT_SECONDS
     assert looked(remembered, event(1), event(2)) == both
     now[0] += 1
     assert looked(remembered, event(1), event(2)) == [None, both[1]]
     remembered.took([(event(1), "in.mod/0/3")])
     assert looked(remembered, event(1)) == [Found(same=True, record="in.mod/0/3")]
+
+
+def test_what_several_ask_at_once_is_asked_once() -> None:
+    """And each is told of its own agency's events alone; a failure is told to all."""
+    asked, applied = list[list[str]](), [Verdict("in.mod/0/1", {"verdict": "APPLIED"})]
+
+    def verdicts_on(ids: list[str]) -> dict[tuple[str, str], list[Verdict]]:
+        asked.append(ids)
+        if event(9).identity.hex() in ids:
+            raise OSError
+        return {("mod", id): applied for id in ids}
+
+    remembered = Known(verdicts_on, lambda *_: [], lambda _: b"content")
+
+    async def ask(*numbers: int) -> list[object]:
+        looks = [remembered.look(agency, [event(n)]) for n in numbers for agency in ("mod", "mhi")]
+        return await asyncio.gather(*looks, return_exceptions=True)
+
+    found: list[object] = [Found(same=True, record="in.mod/0/1")]
+    assert asyncio.run(ask(1, 2)) == [found, [None], found, [None]]
+    assert [len(ids) for ids in asked] == [4]
+    assert {type(each) for each in asyncio.run(ask(3, 9))} == {OSError}
