@@ -124,6 +124,30 @@ def test_an_incompatible_schema_is_refused_with_its_path(registry: Registry, nam
     assert registry.get(f"/subjects/{subject}/versions") == [1]
 
 
+@pytest.mark.parametrize("base", [{"type": "bytes"}, {"type": "fixed", "name": "Digits", "size": 9}])
+def test_a_decimal_whose_digits_move_or_go_is_refused_with_its_path(
+    registry: Registry, name: Name, base: dict[str, Any]
+) -> None:
+    """Readers in Java would take 12.50 for 1250: they do not look at the scale that it was written with."""
+    subject, client = name("decimal"), SchemaRegistryClient({"url": registry.url})
+
+    def amount(precision: int, scale: int) -> Schema:
+        decimal = {**base, "logicalType": "decimal", "precision": precision, "scale": scale}
+        field = {"name": "x", "type": ["null", {"type": "array", "items": decimal}]}
+        return Schema(json.dumps({**unlike(A, subject), "fields": [field]}), "AVRO")
+
+    client.register_schema(subject, amount(12, 2))
+    for digits in ((12, 0), (14, 4), (10, 2)):
+        assert client.test_compatibility(subject, amount(*digits)) is False
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.register_schema(subject, amount(*digits))
+        assert refused.value.error_code == 409
+        assert "'/fields/0/type/1/items'" in str(refused.value) and "decimal(12, 2) → " in str(refused.value)
+    assert client.test_compatibility(subject, amount(14, 2)) is True
+    client.set_compatibility(subject, "FULL")
+    assert client.test_compatibility(subject, amount(14, 2)) is False
+
+
 @pytest.mark.parametrize(
     ("level", "allowed"),
     [

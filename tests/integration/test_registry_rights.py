@@ -153,6 +153,18 @@ def test_confluents_client_is_told_so_before_it_registers(closed: str) -> None:
     assert refused.value.error_code == 409
 
 
+@pytest.mark.parametrize("digits", [{"scale": 4}, {"precision": 10}, {"precision": 14}])
+def test_the_digits_of_a_types_decimal_stay(closed: str, digits: dict[str, int]) -> None:
+    """More digits too: a hub whose catalogue has fewer would not read them."""
+    type = load().types["az.zefer.support.VoucherIssued"]
+    schema = copy.deepcopy(type.schema)
+    index = next(i for i, field in enumerate(schema["fields"]) if field["name"] == "value")
+    schema["fields"][index]["type"][1].update(digits)
+    found = Registry(closed, type.owner).ask("POST", f"/subjects/{type.name}/versions", sent(schema))
+    assert (found.status, found.body["error_code"]) == (409, 409), found
+    assert f"'/fields/{index}/type/1'" in found.body["message"] and "decimal(12, 2)" in found.body["message"]
+
+
 def test_a_type_of_the_hub_refers_to_no_other_subject(closed: str) -> None:
     inner = {"name": OTHER_TYPE, "subject": OTHER_TYPE, "version": 1}
     found = Registry(closed, OWNER).ask("POST", f"/subjects/{TYPE}/versions", sent(changed(), references=[inner]))
