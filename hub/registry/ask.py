@@ -15,7 +15,7 @@ from hub.registry.compatibility import Level, compare, differences, said
 from hub.registry.entry import AVRO, Entry, Reference
 from hub.registry.references import whole
 from hub.registry.schemas import Schemas
-from hub.registry.soundness import is_own, own_problems, parse
+from hub.registry.soundness import check_names, is_own, own_problems, parse
 
 INT_MAX = 2**31 - 1
 """The highest id and version: clients read them as an int of 32 bits."""
@@ -156,6 +156,7 @@ def sound(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = N
     """Raises `Refused` (42201) for no Avro, own and not sound, or nothing that a hub reads as its type `of`."""
     node = whole(schemas, draft.schema, draft.references)
     parse(node)
+    check_names(node)  # not of what is there already: it has to stay readable
     problems = own_problems(subject, node) if is_own(subject) else []
     if problems:
         raise refusals.schema_invalid("; ".join(f"{each.message} ({each.fix})" for each in problems[:20]))

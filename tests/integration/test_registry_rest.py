@@ -34,6 +34,7 @@ from registry_server import Registry, make_topic, remove_topic, sent, serving
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
+from hub.registry.entry import Entry
 from hub.registry.schemas import TOPIC
 
 A = {"type": "record", "name": "A", "namespace": "t", "fields": [{"name": "x", "type": "int"}]}
@@ -413,6 +414,19 @@ def test_modes(registry: Registry, name: Name) -> None:
         ('{"type":"record","name":"X"}', (422, 42201)),
         ('{"type":"record","name":"X","fields":[{"name":"a","type":"int","default":"no"}]}', (422, 42201)),
         ('{"type":"enum","name":"X","symbols":["A","A"]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"x-y","type":"int"}]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"1x","type":"int"}]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"x.y","type":"int"}]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"ünvan","type":"int"}]}', (422, 42201)),
+        (
+            '{"type":"map","values":["null",{"type":"error","name":"X","fields":[{"name":"y\\n","type":"int"}]}]}',
+            (422, 42201),
+        ),
+        ('{"type":"record","name":"x-y","fields":[]}', (422, 42201)),
+        ('{"type":"record","name":"X","namespace":"t.2","fields":[]}', (422, 42201)),
+        ('{"type":"fixed","name":"X\\n","size":2}', (422, 42201)),
+        ('{"type":"enum","name":"X","aliases":["t.x-y"],"symbols":["A"]}', (422, 42201)),
+        ('{"type":"enum","name":"X","symbols":["x-y"]}', (422, 42201)),
         ("[" * 50_000 + "]" * 50_000, (422, 42201)),
         ('{"type":"array","items":' * 300 + '"int"' + "}" * 300, (422, 42201)),
         ('{"type":"record","name":["X"],"fields":{}}', (422, 42201)),
@@ -426,6 +440,29 @@ def test_what_is_no_avro_is_42201(registry: Registry, name: Name, schema: Any, c
     body = {"schema": schema}
     assert registry.refused("POST", f"/subjects/{subject}/versions", body) == code
     assert registry.refused("POST", f"/compatibility/subjects/{subject}/versions", body) == code
+
+
+def test_a_name_that_avro_does_not_have_is_not_imported_either(registry: Registry, name: Name) -> None:
+    subject, client = name("import"), SchemaRegistryClient({"url": registry.url})
+    registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"})
+    schema = {**unlike(A, subject), "fields": [{"name": "x-y", "type": "int"}]}
+    found = registry.ask("POST", f"/subjects/{subject}/versions", sent(schema, id=70_100))
+    assert found.body["error_code"] == 42201 and "'x-y' is no name of a field" in found.body["message"], found
+    with pytest.raises(SchemaRegistryError) as refused:
+        client.register_schema(name("named"), Schema(json.dumps(schema), "AVRO"))
+    assert refused.value.error_code == 42201
+
+
+def test_what_has_such_a_name_from_before_is_found_and_followed(fresh: Connection) -> None:
+    old = {**A, "fields": [{"name": "x-y", "type": "int"}]}
+    write(fresh, *Entry("s", 1, 1, json.dumps(old)).change())
+    with serving(fresh) as url:
+        registry = Registry(url)
+        assert registry.register("s", old) == 1
+        assert registry.ask("POST", "/subjects/s", sent(old)).body["version"] == 1
+        renamed = {**A, "fields": [{"name": "x_y", "type": "int", "aliases": ["x-y"]}]}
+        assert registry.ask("POST", "/compatibility/subjects/s/versions", sent(renamed)).body == {"is_compatible": True}
+        assert registry.register("s", renamed) == 2
 
 
 def test_other_languages_and_contexts_are_refused(registry: Registry, name: Name) -> None:
@@ -581,7 +618,7 @@ def test_an_id_is_never_given_again(fresh: Connection, name: Name) -> None:
         assert Registry(url).register(subject, unlike(WIDER, subject)) == 2
 
 
-def write(connection: Connection, key: bytes, value: bytes) -> None:
+def write(connection: Connection, key: bytes, value: bytes | None) -> None:
     with producer(connection) as sender:
         sender.send(TOPIC, key=key, value=value, partition=0).get(timeout=30)
 
