@@ -154,7 +154,7 @@ def _same_deleted(schemas: Schemas, subject: str, draft: Draft, normalize: bool)
 
 def sound(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> None:
     """Raises `Refused` (42201) for no Avro, own and not sound, or nothing that a hub reads as its type `of`."""
-    node = whole(schemas, draft.schema, draft.references)
+    node = whole(schemas, draft.schema, draft.references, new=True)
     parse(node)
     check_names(node)  # not of what is there already: it has to stay readable
     problems = own_problems(subject, node) if is_own(subject) else []

@@ -23,6 +23,7 @@ from confluent_kafka.schema_registry import (
     RuleParams,
     RuleSet,
     Schema,
+    SchemaReference,
     SchemaRegistryClient,
     ServerConfig,
 )
@@ -330,6 +331,25 @@ def test_deleted_softly_then_for_good(registry: Registry, name: Name) -> None:
     assert registry.refused("GET", f"{path}/versions", deleted=True) == (404, 40401)
     assert registry.refused("GET", f"/schemas/ids/{second}") == (404, 40403)
     assert registry.register(subject, unlike(A, subject)) > second
+
+
+def test_what_is_deleted_is_found_after_what_it_refers_to_was_deleted(registry: Registry, name: Name) -> None:
+    money, price, order = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Money", "Price", "Order"))
+    client = SchemaRegistryClient({"url": registry.url})
+    registry.register(money, record(money, "int"))
+    versions, body = f"/subjects/{price}/versions", sent(record(price, money), references=referring(money))
+    id = registry.ask("POST", versions, body).body["id"]
+    for subject in (price, money):
+        assert registry.ask("DELETE", f"/subjects/{subject}").body == [1]
+    references = [SchemaReference(money, money, 1)]
+    schema = Schema(json.dumps(record(price, money)), "AVRO", references)
+    assert client.lookup_schema(price, schema, deleted=True).schema_id == id
+    assert registry.refused("POST", f"/subjects/{price}", body) == (404, 40403)
+    whole = json.loads(registry.get(f"/schemas/ids/{id}", format="resolved")["schema"])
+    assert whole["fields"][0]["type"]["name"] == money
+    assert registry.refused("POST", versions, body) == (422, 42201), "what is new refers to what is offered"
+    new = sent(record(order, price), references=referring(price))
+    assert registry.refused("POST", f"/compatibility/subjects/{order}/versions", new) == (422, 42201)
 
 
 def test_with_its_last_version_go_a_subjects_level_and_mode(registry: Registry, name: Name) -> None:
