@@ -20,6 +20,9 @@ from hub.registry.soundness import is_own
 
 MODES = ("READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT")
 READONLY = ("READONLY", "READONLY_OVERRIDE")
+HIGHEST_IMPORTED = 2**30
+"""A new id follows the highest, so whoever imports the last one leaves none to anybody. No registry that began at 1 has
+given out half of them, and the other half is left to count on. Confluent's registry takes any id."""
 
 
 class Decision(NamedTuple):
@@ -79,7 +82,8 @@ def check(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = N
 
 
 def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
-    """With the id and version that it had elsewhere. Raises `Refused` (42205) where the id says something else."""
+    """With the id and version that it had elsewhere. Raises `Refused` (42205) where the id says something else, or is
+    new and above `HIGHEST_IMPORTED`."""
     assert draft.id is not None
     wanted = Entry(entry.subject, draft.version or entry.version, draft.id, entry.schema, references=entry.references)
     there = schemas.version(wanted.subject, wanted.version)
@@ -88,6 +92,10 @@ def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
     try:
         first = schemas.entries_of(draft.id)[0]
     except KeyError:
+        if draft.id > HIGHEST_IMPORTED:
+            raise refusals.not_permitted(
+                f"Ids up to {HIGHEST_IMPORTED} may be imported: the rest is for new schemas"
+            ) from None
         return wanted
     if canonical(first.schema) != canonical(wanted.schema) or first.references != wanted.references:
         raise refusals.not_permitted(f"Overwrite new schema with id {draft.id} is not permitted.")

@@ -691,15 +691,28 @@ def test_when_its_topic_is_made_anew_it_stops(fresh: Connection) -> None:
         until_failed(registry)
 
 
-def test_the_highest_id_is_the_last(fresh: Connection, name: Name) -> None:
-    """Readers take an id as a number of 32 bits."""
-    subject = name("last")
+def test_nobody_uses_up_the_ids_by_importing(fresh: Connection, name: Name) -> None:
+    subject, other = name("import"), name("after")
     with serving(fresh) as url:
         registry = Registry(url)
         registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"})
-        imported = sent(unlike(A, subject), id=2**31 - 1)
-        assert registry.ask("POST", f"/subjects/{subject}/versions", imported).body == {"id": 2**31 - 1}
-        other = name("other")
+        for id in (2**31 - 1, 2**30 + 1):
+            found = registry.ask("POST", f"/subjects/{subject}/versions", sent(unlike(A, subject), id=id))
+            assert (found.status, found.body["error_code"]) == (422, 42205) and str(2**30) in found.body["message"]
+        imported = sent(unlike(A, subject), id=2**30)
+        assert registry.ask("POST", f"/subjects/{subject}/versions", imported).body == {"id": 2**30}
+        client = SchemaRegistryClient({"url": url})
+        assert client.register_schema(other, Schema(json.dumps(unlike(A, other)), "AVRO")) == 2**30 + 1
+        of_another = sent(unlike(A, other), id=2**30 + 1)
+        assert registry.ask("POST", f"/subjects/{subject}/versions", of_another).body == {"id": 2**30 + 1}
+
+
+def test_the_highest_id_is_the_last(fresh: Connection, name: Name) -> None:
+    """Readers take an id as a number of 32 bits."""
+    subject, other = name("last"), name("other")
+    write(fresh, *Entry(subject, 1, 2**31 - 1, json.dumps(unlike(A, subject))).change())
+    with serving(fresh) as url:
+        registry = Registry(url)
         assert registry.refused("POST", f"/subjects/{other}/versions", sent(unlike(A, other))) == (422, 42205)
         assert registry.register(other, unlike(A, subject)) == 2**31 - 1
         assert registry.get("/subjects") == sorted([subject, other])
