@@ -53,8 +53,12 @@ def parsed(schema: str) -> Any:
 
 
 def _known(schemas: Schemas, references: Iterable[Reference], new: bool) -> dict[str, Any]:
-    """Full name → definition, for every type of every schema that they lead to; each schema is read once."""
-    known: dict[str, Any] = {}
+    """Full name → definition, for every type of every schema that they lead to; each schema is read once.
+
+    A type in two versions is refused, where Confluent's registry takes the first: the other's user would be read as
+    what it does not say.
+    """
+    known, where = dict[str, Any](), dict[str, str]()
     left, seen = list(references), set[tuple[str, int]]()
     while left:
         reference = left.pop()
@@ -63,12 +67,13 @@ def _known(schemas: Schemas, references: Iterable[Reference], new: bool) -> dict
         seen.add(reference[1:])
         if len(seen) > MOST:
             raise schema_invalid(f"references lead to more than {MOST} schemas")
-        entry = _referred(schemas, reference, new)
+        entry, here = _referred(schemas, reference, new), f"{reference.subject} version {reference.version}"
         left += entry.references
         for name, node in definitions(parsed(entry.schema)).items():
             if name in known:
-                raise schema_invalid(f"two references lead to definitions of {name}")
-            known[name] = node
+                places = " and ".join(sorted((where[name], here)))
+                raise schema_invalid(f"references lead to two definitions of {name}: {places}")
+            known[name], where[name] = node, here
     return known
 
 

@@ -286,6 +286,24 @@ def test_a_type_is_defined_once_among_a_schema_and_its_references(registry: Regi
     assert registry.refused("POST", versions, sent(again, references=referring(inner))) == (422, 42201)
 
 
+def test_a_type_in_two_versions_is_refused_with_both_places(registry: Registry, name: Name) -> None:
+    """Confluent's registry takes the first that it comes upon, and the other one's user for what it does not say."""
+    inner, middle, outer = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Inner", "Middle", "Outer"))
+    client = SchemaRegistryClient({"url": registry.url})
+    registry.register(inner, record(inner, "int"))
+    registry.register(inner, record(inner, "long"))
+    second = SchemaReference(inner, inner, 2)
+    client.register_schema(middle, Schema(json.dumps(record(middle, inner)), "AVRO", [second]))
+    one, two = SchemaReference(inner, inner, 1), SchemaReference(middle, middle, 1)
+    for among in ([one, two], [two, one]):
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.register_schema(outer, Schema(json.dumps(record(outer, inner, middle)), "AVRO", among))
+        assert refused.value.error_code == 42201
+        said = f"two definitions of {inner}: {inner} version 1 and {inner} version 2"
+        assert said in refused.value.error_message
+    assert client.register_schema(outer, Schema(json.dumps(record(outer, inner, middle)), "AVRO", [second, two]))
+
+
 def test_references_that_repeat_cost_what_they_lead_to(registry: Registry, name: Name) -> None:
     """Four of each in twelve levels: as many ways as no registry could go."""
     base = f"X_{unlike(A, name('x'))['name']}"
