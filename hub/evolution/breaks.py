@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import avro.schema
 import yaml
 
-from hub.evolution.changes import ADDED, DIGITS, NARROWED, REMOVED, RENAMED, SAID, TYPE, Change, changes
+from hub.evolution.changes import ADDED, NARROWED, REMOVED, RENAMED, SAID, TYPE, Change, changes
 from hub.evolution.released import Release
 from hub.registry.compatibility import Difference, differences
 
@@ -84,10 +84,7 @@ def broken(type: str, old: Schema, new: Schema, readers: Readers) -> list[Broken
 
 def unreadable(reader: Schema, writer: Schema) -> list[Difference]:
     """Everything for which data of `writer` cannot be read as `reader`, or not as what they say."""
-    places = {field["name"]: index for index, field in enumerate(reader["fields"])}
-    digits = (change for change in changes(writer, reader) if change.what == DIGITS)
-    moved = (Difference("DIGITS_MISMATCH", f"/fields/{places[each.field]}/type", each.detail) for each in digits)
-    return [*differences(parse(reader), parse(writer)), *moved]
+    return differences(parse(reader), parse(writer))
 
 
 def withdrawn(type: str, old: Schema, readers: Readers) -> Broken:

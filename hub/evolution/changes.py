@@ -27,7 +27,7 @@ class Change(NamedTuple):
 ADDED, REMOVED, RENAMED = "field added", "field removed", "field renamed"
 TYPE, SYMBOLS = "type changed", "symbols changed"
 DIGITS = "digits changed"
-"""Of a decimal: another scale moves its point, fewer digits do not hold what was kept. Avro's library sees bytes."""
+"""Of a decimal: another scale moves its point, fewer digits do not hold what was kept."""
 NARROWED = "narrowed"
 """A rule or constraint: less may be sent than before; what was kept is read as it was."""
 SAID = "said otherwise"

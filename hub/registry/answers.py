@@ -9,9 +9,7 @@ from typing import Any, cast
 from hub.registry import ask, change, refusals
 from hub.registry.asked import Asked, Text
 from hub.registry.entry import AVRO
-from hub.registry.references import whole
 from hub.registry.schemas import Schemas
-from hub.registry.soundness import parse
 
 Handler = Callable[[Asked], Any]
 
@@ -183,13 +181,10 @@ def delete_mode(asked: Asked) -> Any:
 
 
 def compatibility(asked: Asked) -> dict[str, Any]:
-    draft, version = asked.draft(), asked.named("version")
-
-    def find(known: Schemas) -> list[str]:
-        parse(whole(known, draft.schema, draft.references))
-        return ask.compatible(known, asked.subject, draft, version)
-
-    messages = asked.ask(find)
+    """Judged as a registration would be."""
+    subject, draft, version = asked.subject, asked.draft(), asked.named("version")
+    of = asked.rights.catalogue.types.get(subject)
+    messages = asked.ask(lambda known: ask.compatible(known, subject, draft, version, of))
     return {"is_compatible": not messages} | ({"messages": messages} if asked.flag("verbose") else {})
 
 

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from avro.schema import Schema
+
+from hub.catalogue import EventType
 from hub.registry import refusals
 from hub.registry.canonical import canonical, compact
-from hub.registry.compatibility import Level, compare, said
+from hub.registry.compatibility import Level, compare, differences, said
 from hub.registry.entry import AVRO, Entry, Reference
 from hub.registry.references import whole
 from hub.registry.schemas import Schemas
-from hub.registry.soundness import is_own, parse
+from hub.registry.soundness import check_names, is_own, own_problems, parse
 
 INT_MAX = 2**31 - 1
 """The highest id and version: clients read them as an int of 32 bits."""
@@ -149,8 +152,23 @@ def _same_deleted(schemas: Schemas, subject: str, draft: Draft, normalize: bool)
     )
 
 
-def incompatibilities(schemas: Schemas, subject: str, draft: Draft, against: Iterable[Entry]) -> list[str]:
-    """Confluent's messages on why the draft is not compatible with these versions, at the level in effect."""
+def sound(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> None:
+    """Raises `Refused` (42201) for no Avro, own and not sound, or nothing that a hub reads as its type `of`."""
+    node = whole(schemas, draft.schema, draft.references, new=True)
+    parse(node)
+    check_names(node)  # not of what is there already: it has to stay readable
+    problems = own_problems(subject, node) if is_own(subject) else []
+    if problems:
+        raise refusals.schema_invalid("; ".join(f"{each.message} ({each.fix})" for each in problems[:20]))
+    if of and (draft.references or node.get("key") != of.schema["key"]):
+        raise refusals.schema_invalid(f"a hub reads {subject} complete in itself, and keyed by {of.key_field}")
+
+
+def incompatibilities(
+    schemas: Schemas, subject: str, draft: Draft, against: Iterable[Entry], of: EventType | None = None
+) -> list[str]:
+    """Confluent's messages on why the draft is not compatible with these versions, at the level in effect, or not with
+    the catalogue's type `of`, as which hubs read it."""
     wanted = level(schemas, subject)
     new = parse(whole(schemas, draft.schema, draft.references))
     for entry in sorted(against, key=lambda entry: -entry.version):
@@ -159,19 +177,30 @@ def incompatibilities(schemas: Schemas, subject: str, draft: Draft, against: Ite
         if found:
             tail = (f"{{oldSchemaVersion: {entry.version}}}", f"{{oldSchema: '{entry.schema}'}}")
             return [*found, *tail, f"{{compatibility: '{wanted}'}}"]
-    return []
+    return _unread(of, new) if of else []
 
 
-def compatible(schemas: Schemas, subject: str, draft: Draft, version: str | None) -> list[str]:
-    """Messages against that version, or against those that the level asks for; empty: compatible."""
-    wanted = level(schemas, subject)
+def _unread(of: EventType, new: Schema) -> list[str]:
+    """Why a hub that has this version of the type could not read the other one's events."""
+    found = [said(each, "catalogue", "new") for each in differences(parse(of.schema), new)]
+    return [*found, "{what running hubs cannot read comes with the catalogue: `hub schema register`}"] if found else []
+
+
+def compatible(
+    schemas: Schemas, subject: str, draft: Draft, version: str | None, of: EventType | None = None
+) -> list[str]:
+    """Messages against that version, or against those that the level asks for, and the catalogue's type; empty:
+    compatible. Raises `Refused` (42201) where nobody could register it whatever there is."""
+    sound(schemas, subject, draft, of)
+    return incompatibilities(schemas, subject, draft, _compared(schemas, subject, version), of)
+
+
+def _compared(schemas: Schemas, subject: str, version: str | None) -> list[Entry]:
     if version is None:
-        return incompatibilities(schemas, subject, draft, at_stake(schemas, subject))
-    number = version_number(version)
-    if number is None:
-        return incompatibilities(schemas, subject, draft, schemas.versions(subject)[-1:])
-    entry = one(schemas, subject, version)
-    return incompatibilities(schemas, subject, draft, [entry] if wanted else [])
+        return at_stake(schemas, subject)
+    if version_number(version) is None:
+        return schemas.versions(subject)[-1:]
+    return [one(schemas, subject, version)]
 
 
 def at_stake(schemas: Schemas, subject: str) -> list[Entry]:

@@ -13,14 +13,16 @@ from hub.catalogue import EventType
 from hub.registry import ask, refusals
 from hub.registry.ask import Draft
 from hub.registry.canonical import canonical
-from hub.registry.compatibility import Level, differences, said
+from hub.registry.compatibility import Level
 from hub.registry.entry import Change, Entry, config_change, highest_change, mode_change
-from hub.registry.references import whole
 from hub.registry.schemas import Schemas
-from hub.registry.soundness import is_own, own_problems, parse
+from hub.registry.soundness import is_own
 
 MODES = ("READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT")
 READONLY = ("READONLY", "READONLY_OVERRIDE")
+HIGHEST_IMPORTED = 2**30
+"""A new id follows the highest, so whoever imports the last one leaves none to anybody. No registry that began at 1 has
+given out half of them, and the other half is left to count on. Confluent's registry takes any id."""
 
 
 class Decision(NamedTuple):
@@ -69,31 +71,19 @@ def register(
 
 
 def check(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None, *, lenient: bool = False) -> None:
-    """Raises `Refused`: 42201 for no Avro, or own and not sound; 409 with the paths for not compatible with
-    earlier versions, or not with the catalogue's, as which hubs read it."""
-    node = whole(schemas, draft.schema, draft.references)
-    parse(node)
-    problems = own_problems(subject, node) if is_own(subject) else []
-    if problems:
-        raise refusals.schema_invalid("; ".join(f"{each.message} ({each.fix})" for each in problems[:20]))
-    if of and (draft.references or node.get("key") != of.schema["key"]):
-        raise refusals.schema_invalid(f"a hub reads {subject} complete in itself, and keyed by {of.key_field}")
+    """Raises `Refused`: 42201 for what is not sound; 409 with the paths for not compatible with earlier versions, or
+    not with the catalogue's."""
+    ask.sound(schemas, subject, draft, of)
     if lenient:
         return
-    messages = ask.incompatibilities(schemas, subject, draft, ask.at_stake(schemas, subject))
-    messages = messages or (_unread(of, node) if of else [])
+    messages = ask.incompatibilities(schemas, subject, draft, ask.at_stake(schemas, subject), of)
     if messages:
         raise refusals.incompatible(subject, messages)
 
 
-def _unread(of: EventType, node: Any) -> list[str]:
-    """Why a hub that has this version of the type could not read the other one's events."""
-    found = [said(each, "catalogue", "new") for each in differences(parse(of.schema), parse(node))]
-    return [*found, "{what running hubs cannot read comes with the catalogue: `hub schema register`}"] if found else []
-
-
 def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
-    """With the id and version that it had elsewhere. Raises `Refused` (42205) where the id says something else."""
+    """With the id and version that it had elsewhere. Raises `Refused` (42205) where the id says something else, or is
+    new and above `HIGHEST_IMPORTED`."""
     assert draft.id is not None
     wanted = Entry(entry.subject, draft.version or entry.version, draft.id, entry.schema, references=entry.references)
     there = schemas.version(wanted.subject, wanted.version)
@@ -102,6 +92,10 @@ def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
     try:
         first = schemas.entries_of(draft.id)[0]
     except KeyError:
+        if draft.id > HIGHEST_IMPORTED:
+            raise refusals.not_permitted(
+                f"Ids up to {HIGHEST_IMPORTED} may be imported: the rest is for new schemas"
+            ) from None
         return wanted
     if canonical(first.schema) != canonical(wanted.schema) or first.references != wanted.references:
         raise refusals.not_permitted(f"Overwrite new schema with id {draft.id} is not permitted.")

@@ -1,7 +1,7 @@
 """May data of one schema be read with another? Apache Avro's checker, with the path of each thing that is wrong.
 
-What is added to it: paths through unions, all problems instead of the first's kind, and a union's branches taken as
-the specification says. `tests/laws/registry` holds it against what a reader really decodes.
+What is added to it: paths through unions, all problems instead of the first's kind, a union's branches taken as
+the specification says, and the digits of decimals. `tests/laws/registry` holds it against what a reader really decodes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from avro.compatibility import (
     incompatible,
     lookup_writer_field,
 )
-from avro.schema import EnumSchema, Field, FixedSchema, NamedSchema, RecordSchema, Schema, UnionSchema
+from avro.schema import (
+    BytesDecimalSchema,
+    EnumSchema,
+    Field,
+    FixedDecimalSchema,
+    FixedSchema,
+    NamedSchema,
+    RecordSchema,
+    Schema,
+    UnionSchema,
+)
 
 from hub.avro.lint import full_name
 
@@ -122,6 +132,10 @@ class _Checker(ReaderWriterCompatibilityChecker):
             return self._each(reader, cast(UnionSchema, writer), location)
         if reader.type == "union":
             return self._choice(cast(UnionSchema, reader), writer, location)
+        if reader.type == writer.type and (moved := _moved(reader, writer)):
+            failed = incompatible(SchemaIncompatibilityType.type_mismatch, moved, location)
+            self.found += _noted(failed)
+            return failed
         if reader.type == writer.type and reader.type in _NAMED:
             return self._same_kind(cast(NamedSchema, reader), cast(NamedSchema, writer), location)
         result = super().calculate_compatibility(reader, writer, location)
@@ -135,6 +149,11 @@ class _Checker(ReaderWriterCompatibilityChecker):
 
     def _choice(self, reader: UnionSchema, writer: Schema, location: list[str]) -> SchemaCompatibilityResult:
         """Into a union read goes what one of its branches takes."""
+        for index, branch in enumerate(reader.schemas):
+            if _alike(branch, writer) and _moved(
+                branch, writer
+            ):  # readers settle on it, whatever else would take bytes
+                return self.get_compatibility(branch, writer, str(index), location)
         before = len(self.found)
         for index, branch in enumerate(reader.schemas):
             here = len(self.found)
@@ -199,6 +218,20 @@ def _noted(result: SchemaCompatibilityResult, path: str | None = None) -> Iterat
     message = "; ".join(sorted(result.messages)).replace("SchemaType.", "")
     for kind in dict.fromkeys(result.incompatibilities):
         yield Difference(kind.name.upper(), path, message)
+
+
+def _moved(reader: Schema, writer: Schema) -> str | None:
+    """Of two decimals, what became of their digits where numbers written would be read as others, or not be held.
+
+    Avro's specification matches decimals of one scale and one precision alone. Java does not look: it reads with the
+    reader's scale, so another one moves the point unseen. More digits than were written do no harm, and are taken.
+    """
+    decimals = (BytesDecimalSchema, FixedDecimalSchema)
+    if not isinstance(reader, decimals) or not isinstance(writer, decimals):
+        return None
+    if reader.scale == writer.scale and reader.precision >= writer.precision:
+        return None
+    return f"decimal({writer.precision}, {writer.scale}) → decimal({reader.precision}, {reader.scale})"
 
 
 def _answers_to(reader: NamedSchema, writer: NamedSchema) -> bool:

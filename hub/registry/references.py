@@ -17,19 +17,22 @@ MOST = 100
 """Schemas that references lead to: they are read while others wait."""
 
 
-def whole(schemas: Schemas, schema: str, references: Iterable[Reference]) -> Any:
-    """The schema as JSON, complete in itself. Raises `Refused` (42201) for JSON or references that are wrong."""
+def whole(schemas: Schemas, schema: str, references: Iterable[Reference], *, new: bool = False) -> Any:
+    """The schema as JSON, complete in itself. Raises `Refused` (42201) for JSON or references that are wrong.
+
+    What is `new` refers to versions that are offered; what was registered stays whole, whatever was deleted since.
+    """
     try:
-        return _whole(schemas, schema, tuple(references))
+        return _whole(schemas, schema, tuple(references), new)
     except RecursionError:
         raise schema_invalid("nested too deeply") from None
 
 
-def _whole(schemas: Schemas, schema: str, references: tuple[Reference, ...]) -> Any:
+def _whole(schemas: Schemas, schema: str, references: tuple[Reference, ...], new: bool) -> Any:
     node = parsed(schema)
     if not references:
         return node
-    known = _known(schemas, references)
+    known = _known(schemas, references, new)
     for reference in references:
         if reference.name not in known:
             raise schema_invalid(
@@ -49,9 +52,13 @@ def parsed(schema: str) -> Any:
         raise schema_invalid(f"it is no JSON: {getattr(error, 'msg', 'nested too deeply')}") from None
 
 
-def _known(schemas: Schemas, references: Iterable[Reference]) -> dict[str, Any]:
-    """Full name → definition, for every type of every schema that they lead to; each schema is read once."""
-    known: dict[str, Any] = {}
+def _known(schemas: Schemas, references: Iterable[Reference], new: bool) -> dict[str, Any]:
+    """Full name → definition, for every type of every schema that they lead to; each schema is read once.
+
+    A type in two versions is refused, where Confluent's registry takes the first: the other's user would be read as
+    what it does not say.
+    """
+    known, where = dict[str, Any](), dict[str, str]()
     left, seen = list(references), set[tuple[str, int]]()
     while left:
         reference = left.pop()
@@ -60,18 +67,19 @@ def _known(schemas: Schemas, references: Iterable[Reference]) -> dict[str, Any]:
         seen.add(reference[1:])
         if len(seen) > MOST:
             raise schema_invalid(f"references lead to more than {MOST} schemas")
-        entry = _referred(schemas, reference)
+        entry, here = _referred(schemas, reference, new), f"{reference.subject} version {reference.version}"
         left += entry.references
         for name, node in definitions(parsed(entry.schema)).items():
             if name in known:
-                raise schema_invalid(f"two references lead to definitions of {name}")
-            known[name] = node
+                places = " and ".join(sorted((where[name], here)))
+                raise schema_invalid(f"references lead to two definitions of {name}: {places}")
+            known[name], where[name] = node, here
     return known
 
 
-def _referred(schemas: Schemas, reference: Reference) -> Entry:
+def _referred(schemas: Schemas, reference: Reference, new: bool) -> Entry:
     entry = schemas.version(reference.subject, reference.version)
-    if entry is None or entry.deleted:
+    if entry is None or (new and entry.deleted):
         raise schema_invalid(
             f'No schema reference found for subject "{reference.subject}" and version {reference.version}'
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import warnings
 from typing import Any
 
@@ -17,12 +18,15 @@ from hub.catalogue.named import named_types
 from hub.catalogue.soundness import is_default
 from hub.catalogue.source import Document
 from hub.errors import Problem
+from hub.registry.references import definitions
 from hub.registry.refusals import schema_invalid
 
 OWN = ("az.zefer.", "hub.")
 """Subjects that belong to the hub: named by the record (RecordNameStrategy) in one of these namespaces."""
 MAX_DEPTH = 100
 """Of the JSON: some 25 records in one another."""
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_NAMES_ARE = "names are A to Z, a to z, _ and, but for the first character, digits"
 _ROOT = frozenset({*REQUIRED, *OPTIONAL, "projects"})
 _FIELD = ATTRIBUTES | {"masked"}
 
@@ -45,6 +49,20 @@ def parse(node: Any) -> avro.schema.Schema:
         raise schema_invalid(_said(error)) from None
     _check_defaults(node)
     return found
+
+
+def check_names(node: Any) -> None:
+    """Of types and fields. Raises `Refused` (42201) for one that Avro's specification does not have: its library in
+    Python takes it, others do not. Aliases of fields are free, as in Java: by one a field gets rid of such a name.
+    """
+    for full, each in definitions(node).items():
+        aliases, fields = each.get("aliases"), each.get("fields") or ()
+        for name in (full, *(aliases if isinstance(aliases, list) else ())):
+            if not all(_NAME.fullmatch(part) for part in str(name).split(".")):
+                raise schema_invalid(f"{name!r} is no name of a type: {_NAMES_ARE}, joined by dots")
+        for field in fields:
+            if not _NAME.fullmatch(field["name"]):
+                raise schema_invalid(f"{field['name']!r} is no name of a field: {_NAMES_ARE}")
 
 
 def own_problems(subject: str, node: Any) -> list[Problem]:

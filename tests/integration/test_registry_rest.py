@@ -23,6 +23,7 @@ from confluent_kafka.schema_registry import (
     RuleParams,
     RuleSet,
     Schema,
+    SchemaReference,
     SchemaRegistryClient,
     ServerConfig,
 )
@@ -34,6 +35,7 @@ from registry_server import Registry, make_topic, remove_topic, sent, serving
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
+from hub.registry.entry import Entry
 from hub.registry.schemas import TOPIC
 
 A = {"type": "record", "name": "A", "namespace": "t", "fields": [{"name": "x", "type": "int"}]}
@@ -122,6 +124,30 @@ def test_an_incompatible_schema_is_refused_with_its_path(registry: Registry, nam
     found = registry.ask("POST", f"/subjects/{subject}/versions", sent(missing))
     assert "READER_FIELD_MISSING_DEFAULT_VALUE" in found.body["message"] and "'/fields/1'" in found.body["message"]
     assert registry.get(f"/subjects/{subject}/versions") == [1]
+
+
+@pytest.mark.parametrize("base", [{"type": "bytes"}, {"type": "fixed", "name": "Digits", "size": 9}])
+def test_a_decimal_whose_digits_move_or_go_is_refused_with_its_path(
+    registry: Registry, name: Name, base: dict[str, Any]
+) -> None:
+    """Readers in Java would take 12.50 for 1250: they do not look at the scale that it was written with."""
+    subject, client = name("decimal"), SchemaRegistryClient({"url": registry.url})
+
+    def amount(precision: int, scale: int) -> Schema:
+        decimal = {**base, "logicalType": "decimal", "precision": precision, "scale": scale}
+        field = {"name": "x", "type": ["null", {"type": "array", "items": decimal}]}
+        return Schema(json.dumps({**unlike(A, subject), "fields": [field]}), "AVRO")
+
+    client.register_schema(subject, amount(12, 2))
+    for digits in ((12, 0), (14, 4), (10, 2)):
+        assert client.test_compatibility(subject, amount(*digits)) is False
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.register_schema(subject, amount(*digits))
+        assert refused.value.error_code == 409
+        assert "'/fields/0/type/1/items'" in str(refused.value) and "decimal(12, 2) → " in str(refused.value)
+    assert client.test_compatibility(subject, amount(14, 2)) is True
+    client.set_compatibility(subject, "FULL")
+    assert client.test_compatibility(subject, amount(14, 2)) is False
 
 
 @pytest.mark.parametrize(
@@ -260,6 +286,24 @@ def test_a_type_is_defined_once_among_a_schema_and_its_references(registry: Regi
     assert registry.refused("POST", versions, sent(again, references=referring(inner))) == (422, 42201)
 
 
+def test_a_type_in_two_versions_is_refused_with_both_places(registry: Registry, name: Name) -> None:
+    """Confluent's registry takes the first that it comes upon, and the other one's user for what it does not say."""
+    inner, middle, outer = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Inner", "Middle", "Outer"))
+    client = SchemaRegistryClient({"url": registry.url})
+    registry.register(inner, record(inner, "int"))
+    registry.register(inner, record(inner, "long"))
+    second = SchemaReference(inner, inner, 2)
+    client.register_schema(middle, Schema(json.dumps(record(middle, inner)), "AVRO", [second]))
+    one, two = SchemaReference(inner, inner, 1), SchemaReference(middle, middle, 1)
+    for among in ([one, two], [two, one]):
+        with pytest.raises(SchemaRegistryError) as refused:
+            client.register_schema(outer, Schema(json.dumps(record(outer, inner, middle)), "AVRO", among))
+        assert refused.value.error_code == 42201
+        said = f"two definitions of {inner}: {inner} version 1 and {inner} version 2"
+        assert said in refused.value.error_message
+    assert client.register_schema(outer, Schema(json.dumps(record(outer, inner, middle)), "AVRO", [second, two]))
+
+
 def test_references_that_repeat_cost_what_they_lead_to(registry: Registry, name: Name) -> None:
     """Four of each in twelve levels: as many ways as no registry could go."""
     base = f"X_{unlike(A, name('x'))['name']}"
@@ -305,6 +349,25 @@ def test_deleted_softly_then_for_good(registry: Registry, name: Name) -> None:
     assert registry.refused("GET", f"{path}/versions", deleted=True) == (404, 40401)
     assert registry.refused("GET", f"/schemas/ids/{second}") == (404, 40403)
     assert registry.register(subject, unlike(A, subject)) > second
+
+
+def test_what_is_deleted_is_found_after_what_it_refers_to_was_deleted(registry: Registry, name: Name) -> None:
+    money, price, order = (f"{what}_{unlike(A, name(what))['name']}" for what in ("Money", "Price", "Order"))
+    client = SchemaRegistryClient({"url": registry.url})
+    registry.register(money, record(money, "int"))
+    versions, body = f"/subjects/{price}/versions", sent(record(price, money), references=referring(money))
+    id = registry.ask("POST", versions, body).body["id"]
+    for subject in (price, money):
+        assert registry.ask("DELETE", f"/subjects/{subject}").body == [1]
+    references = [SchemaReference(money, money, 1)]
+    schema = Schema(json.dumps(record(price, money)), "AVRO", references)
+    assert client.lookup_schema(price, schema, deleted=True).schema_id == id
+    assert registry.refused("POST", f"/subjects/{price}", body) == (404, 40403)
+    whole = json.loads(registry.get(f"/schemas/ids/{id}", format="resolved")["schema"])
+    assert whole["fields"][0]["type"]["name"] == money
+    assert registry.refused("POST", versions, body) == (422, 42201), "what is new refers to what is offered"
+    new = sent(record(order, price), references=referring(price))
+    assert registry.refused("POST", f"/compatibility/subjects/{order}/versions", new) == (422, 42201)
 
 
 def test_with_its_last_version_go_a_subjects_level_and_mode(registry: Registry, name: Name) -> None:
@@ -389,6 +452,19 @@ def test_modes(registry: Registry, name: Name) -> None:
         ('{"type":"record","name":"X"}', (422, 42201)),
         ('{"type":"record","name":"X","fields":[{"name":"a","type":"int","default":"no"}]}', (422, 42201)),
         ('{"type":"enum","name":"X","symbols":["A","A"]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"x-y","type":"int"}]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"1x","type":"int"}]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"x.y","type":"int"}]}', (422, 42201)),
+        ('{"type":"record","name":"X","fields":[{"name":"ünvan","type":"int"}]}', (422, 42201)),
+        (
+            '{"type":"map","values":["null",{"type":"error","name":"X","fields":[{"name":"y\\n","type":"int"}]}]}',
+            (422, 42201),
+        ),
+        ('{"type":"record","name":"x-y","fields":[]}', (422, 42201)),
+        ('{"type":"record","name":"X","namespace":"t.2","fields":[]}', (422, 42201)),
+        ('{"type":"fixed","name":"X\\n","size":2}', (422, 42201)),
+        ('{"type":"enum","name":"X","aliases":["t.x-y"],"symbols":["A"]}', (422, 42201)),
+        ('{"type":"enum","name":"X","symbols":["x-y"]}', (422, 42201)),
         ("[" * 50_000 + "]" * 50_000, (422, 42201)),
         ('{"type":"array","items":' * 300 + '"int"' + "}" * 300, (422, 42201)),
         ('{"type":"record","name":["X"],"fields":{}}', (422, 42201)),
@@ -402,6 +478,29 @@ def test_what_is_no_avro_is_42201(registry: Registry, name: Name, schema: Any, c
     body = {"schema": schema}
     assert registry.refused("POST", f"/subjects/{subject}/versions", body) == code
     assert registry.refused("POST", f"/compatibility/subjects/{subject}/versions", body) == code
+
+
+def test_a_name_that_avro_does_not_have_is_not_imported_either(registry: Registry, name: Name) -> None:
+    subject, client = name("import"), SchemaRegistryClient({"url": registry.url})
+    registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"})
+    schema = {**unlike(A, subject), "fields": [{"name": "x-y", "type": "int"}]}
+    found = registry.ask("POST", f"/subjects/{subject}/versions", sent(schema, id=70_100))
+    assert found.body["error_code"] == 42201 and "'x-y' is no name of a field" in found.body["message"], found
+    with pytest.raises(SchemaRegistryError) as refused:
+        client.register_schema(name("named"), Schema(json.dumps(schema), "AVRO"))
+    assert refused.value.error_code == 42201
+
+
+def test_what_has_such_a_name_from_before_is_found_and_followed(fresh: Connection) -> None:
+    old = {**A, "fields": [{"name": "x-y", "type": "int"}]}
+    write(fresh, *Entry("s", 1, 1, json.dumps(old)).change())
+    with serving(fresh) as url:
+        registry = Registry(url)
+        assert registry.register("s", old) == 1
+        assert registry.ask("POST", "/subjects/s", sent(old)).body["version"] == 1
+        renamed = {**A, "fields": [{"name": "x_y", "type": "int", "aliases": ["x-y"]}]}
+        assert registry.ask("POST", "/compatibility/subjects/s/versions", sent(renamed)).body == {"is_compatible": True}
+        assert registry.register("s", renamed) == 2
 
 
 def test_other_languages_and_contexts_are_refused(registry: Registry, name: Name) -> None:
@@ -557,7 +656,7 @@ def test_an_id_is_never_given_again(fresh: Connection, name: Name) -> None:
         assert Registry(url).register(subject, unlike(WIDER, subject)) == 2
 
 
-def write(connection: Connection, key: bytes, value: bytes) -> None:
+def write(connection: Connection, key: bytes, value: bytes | None) -> None:
     with producer(connection) as sender:
         sender.send(TOPIC, key=key, value=value, partition=0).get(timeout=30)
 
@@ -610,15 +709,28 @@ def test_when_its_topic_is_made_anew_it_stops(fresh: Connection) -> None:
         until_failed(registry)
 
 
-def test_the_highest_id_is_the_last(fresh: Connection, name: Name) -> None:
-    """Readers take an id as a number of 32 bits."""
-    subject = name("last")
+def test_nobody_uses_up_the_ids_by_importing(fresh: Connection, name: Name) -> None:
+    subject, other = name("import"), name("after")
     with serving(fresh) as url:
         registry = Registry(url)
         registry.ask("PUT", f"/mode/{subject}", {"mode": "IMPORT"})
-        imported = sent(unlike(A, subject), id=2**31 - 1)
-        assert registry.ask("POST", f"/subjects/{subject}/versions", imported).body == {"id": 2**31 - 1}
-        other = name("other")
+        for id in (2**31 - 1, 2**30 + 1):
+            found = registry.ask("POST", f"/subjects/{subject}/versions", sent(unlike(A, subject), id=id))
+            assert (found.status, found.body["error_code"]) == (422, 42205) and str(2**30) in found.body["message"]
+        imported = sent(unlike(A, subject), id=2**30)
+        assert registry.ask("POST", f"/subjects/{subject}/versions", imported).body == {"id": 2**30}
+        client = SchemaRegistryClient({"url": url})
+        assert client.register_schema(other, Schema(json.dumps(unlike(A, other)), "AVRO")) == 2**30 + 1
+        of_another = sent(unlike(A, other), id=2**30 + 1)
+        assert registry.ask("POST", f"/subjects/{subject}/versions", of_another).body == {"id": 2**30 + 1}
+
+
+def test_the_highest_id_is_the_last(fresh: Connection, name: Name) -> None:
+    """Readers take an id as a number of 32 bits."""
+    subject, other = name("last"), name("other")
+    write(fresh, *Entry(subject, 1, 2**31 - 1, json.dumps(unlike(A, subject))).change())
+    with serving(fresh) as url:
+        registry = Registry(url)
         assert registry.refused("POST", f"/subjects/{other}/versions", sent(unlike(A, other))) == (422, 42205)
         assert registry.register(other, unlike(A, subject)) == 2**31 - 1
         assert registry.get("/subjects") == sorted([subject, other])

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 from registry_server import Registry, sent, serving
 
 from hub import registry as schema_registry
@@ -99,7 +101,7 @@ def test_own_subjects_stay_readable_and_need_their_records_name(closed: str) -> 
     owner = Registry(closed, OWNER)
     assert owner.get(f"/config/{TYPE}", defaultToGlobal=True) == {"compatibilityLevel": "BACKWARD_TRANSITIVE"}
     assert owner.refused("POST", f"/subjects/{TYPE}/versions", sent(more)) == (409, 409)
-    assert owner.ask("POST", f"/compatibility/subjects/{TYPE}/versions", sent(less)).body == {"is_compatible": True}
+    assert owner.ask("POST", f"/compatibility/subjects/{TYPE}/versions", sent(less)).body == {"is_compatible": False}
     renamed = {**SCHEMA, "name": "Other"}
     assert owner.refused("POST", f"/subjects/{TYPE}/versions", sent(renamed)) == (422, 42201)
 
@@ -122,6 +124,45 @@ def test_what_a_running_hub_could_not_read_comes_with_the_catalogue(
         found = Registry(closed, somebody).ask("POST", f"/subjects/{TYPE}/versions", sent(schema))
         assert found.body["error_code"] == code and said in found.body["message"], found
     assert Registry(closed, OWNER).get(f"/subjects/{TYPE}/versions") == [1]
+
+
+@pytest.mark.parametrize("version", ["", "/1", "/latest"])
+def test_what_is_called_compatible_may_be_registered(closed: str, version: str) -> None:
+    """Also where the level alone would allow it, and by none of the versions that are compared."""
+    path, operator = f"/compatibility/subjects/{TYPE}/versions{version}", Registry(closed, "meis")
+    less = {**SCHEMA, "fields": SCHEMA["fields"][1:]}
+    unkeyed, undocumented = {**changed(), "key": {"person": "name"}}, changed(doc="left out")
+    for level in ("BACKWARD_TRANSITIVE", "NONE"):
+        operator.ask("PUT", f"/config/{TYPE}", {"compatibility": level})
+        found = operator.ask("POST", path, sent(less), verbose=True).body
+        assert found["is_compatible"] is False and "'fin'" in found["messages"][0], found
+        assert "hub schema register" in found["messages"][-1]
+        assert operator.ask("POST", path, sent(changed())).body == {"is_compatible": True}
+        for schema in (unkeyed, undocumented):
+            assert operator.refused("POST", path, sent(schema)) == (422, 42201)
+    operator.ask("DELETE", f"/config/{TYPE}")
+
+
+def test_confluents_client_is_told_so_before_it_registers(closed: str) -> None:
+    client = SchemaRegistryClient({"url": closed, "basic.auth.user.info": f"{OWNER}:{OWNER}"})
+    less = Schema(json.dumps({**SCHEMA, "fields": SCHEMA["fields"][1:]}), "AVRO")
+    assert client.test_compatibility(TYPE, less) is False
+    assert client.test_compatibility(TYPE, Schema(json.dumps(changed()), "AVRO")) is True
+    with pytest.raises(SchemaRegistryError) as refused:
+        client.register_schema(TYPE, less)
+    assert refused.value.error_code == 409
+
+
+@pytest.mark.parametrize("digits", [{"scale": 4}, {"precision": 10}, {"precision": 14}])
+def test_the_digits_of_a_types_decimal_stay(closed: str, digits: dict[str, int]) -> None:
+    """More digits too: a hub whose catalogue has fewer would not read them."""
+    type = load().types["az.zefer.support.VoucherIssued"]
+    schema = copy.deepcopy(type.schema)
+    index = next(i for i, field in enumerate(schema["fields"]) if field["name"] == "value")
+    schema["fields"][index]["type"][1].update(digits)
+    found = Registry(closed, type.owner).ask("POST", f"/subjects/{type.name}/versions", sent(schema))
+    assert (found.status, found.body["error_code"]) == (409, 409), found
+    assert f"'/fields/{index}/type/1'" in found.body["message"] and "decimal(12, 2)" in found.body["message"]
 
 
 def test_a_type_of_the_hub_refers_to_no_other_subject(closed: str) -> None:

@@ -52,3 +52,13 @@ def test_a_type_that_contains_itself_is_compared_once_in_itself() -> None:
 
     assert paths(tree("long"), tree("int")) == []
     assert ("TYPE_MISMATCH", "/fields/0/type") in paths(tree("string"), tree("int"))
+
+
+def test_a_branch_that_takes_any_bytes_saves_no_decimal_whose_digits_moved() -> None:
+    def amount(scale: int, *others: str) -> dict[str, Any]:
+        decimal = {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": scale}
+        return record("R", x=[*others, decimal])
+
+    assert paths(amount(4, "string"), amount(2, "null")) != []
+    assert paths(amount(4, "null", "string"), amount(2, "null", "string")) == [("TYPE_MISMATCH", "/fields/0/type/2")]
+    assert paths(amount(2, "null", "string"), amount(2, "string", "null")) == []
