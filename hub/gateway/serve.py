@@ -37,7 +37,8 @@ from hub.kafka.appending import Appender
 from hub.kafka.connection import Connection
 from hub.kafka.following import Lookup
 from hub.metrics import GATEWAY_WAITING, Metrics
-from hub.pipeline.rulebook import Rulebook, SchemaIds
+from hub.pipeline.readers import SchemaIds
+from hub.pipeline.rulebook import Rulebook
 from hub.settings import Settings
 from hub.views.views import Views
 
