@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,8 @@ from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 from world import VETERAN, catalogue, raw_schema, sample
 
-from hub.avro.codec import encode
+from hub import registry
+from hub.avro.codec import decode, encode
 from hub.avro.records import wire_header, without_logical_types
 from hub.catalogue import Catalogue
 from hub.kafka.address import free_ports
@@ -198,7 +199,7 @@ class Stage:
         self.prepare(catalogue())
         self._archive = Archive(self.bootstrap)
         self._schemas = {e["id"]: e for e in (json.loads(m.value() or b"") for m in self.read("_schemas"))}
-        self._veteran = max(i for i, e in self._schemas.items() if e["subject"] == VETERAN)
+        self._veteran = registry.read(connection).id_of(VETERAN, catalogue().text(VETERAN))
         self.environment = {
             "HUB_NAME": f"engine-{os.getpid()}",
             "HUB_BOOTSTRAP_SERVERS": connection.bootstrap,
@@ -263,6 +264,15 @@ class Stage:
     def event(self, agency: str, id: str, fin: str, sequence: int) -> Input:
         body = sample(VETERAN, fin=fin, document_number=f"D-{id}", effective_from=20_000 + sequence, valid_until=None)
         return Input(agency, id, fin, sequence, encode(raw_schema(VETERAN), body, wire_header(self._veteran)))
+
+    def newer(self, of: Input, field: str) -> Input:
+        """The same event, written with a version of its type that has one more field, which is registered for it."""
+        schema = catalogue().types[VETERAN].schema
+        more = {"name": field, "type": "string", "default": "", "doc": "A note.", "classification": "open"}
+        text = json.dumps(schema | {"fields": [*schema["fields"], more]})
+        id = registry.register(self._connection, [(VETERAN, text)]).id_of(VETERAN, text)
+        body = decode(raw_schema(VETERAN), of.value) | {field: "Yeni."}
+        return replace(of, value=encode(without_logical_types(json.loads(text)), body, wire_header(id)))
 
     def decode(self, value: bytes | None) -> tuple[str, dict[str, Any]]:
         """(subject, plain values) of a record that the hub wrote."""
