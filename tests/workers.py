@@ -49,6 +49,7 @@ DEADLY = b"deadly"
 WORKER = f"""
 import asyncio, os, signal, sys
 from hub.cli import main
+from hub.engine import versions
 from hub.engine.transaction import Transactions
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
@@ -76,13 +77,14 @@ def slow(seconds):
     Transactions.commit = slowly
 
 slow(float(os.environ.get("TEST_COMMIT_SECONDS", 0)))
+versions.PATIENCE_SECONDS = float(os.environ.get("TEST_PATIENCE_SECONDS", versions.PATIENCE_SECONDS))
 faulty(Gate, {DEADLY!r} + b".gate")
 faulty(Ledger, {DEADLY!r} + b".ledger")
 sys.argv = ["hub", "worker"]
 main()
 """
 """`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it. A commit
-takes at least `TEST_COMMIT_SECONDS`."""
+takes at least `TEST_COMMIT_SECONDS`; a schema registry that is away is waited for `TEST_PATIENCE_SECONDS`."""
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE, tell: Callable[[], object] = str) -> Any:
@@ -195,7 +197,7 @@ class Stage:
     """Topics and schemas on a broker, two workers, and a client that shares nothing with them."""
 
     def __init__(self, connection: Connection, folder: Path) -> None:
-        self.bootstrap, self.folder, self._connection = connection.bootstrap, folder, connection
+        self.bootstrap, self.folder, self.connection = connection.bootstrap, folder, connection
         self.prepare(catalogue())
         self._archive = Archive(self.bootstrap)
         self._schemas = {e["id"]: e for e in (json.loads(m.value() or b"") for m in self.read("_schemas"))}
@@ -213,7 +215,7 @@ class Stage:
 
     def prepare(self, wanted: Catalogue) -> None:
         """Topics and schemas as this catalogue wants them."""
-        prepare(self._connection, wanted, Settings(data_dir=self.folder, partitions=PARTITIONS), lambda _: None)
+        prepare(self.connection, wanted, Settings(data_dir=self.folder, partitions=PARTITIONS), lambda _: None)
 
     def workers(self, **settings: str) -> tuple[Worker, Worker]:
         """Two that are up, each with its half of the numbers of every lane; with these `HUB_*`, new ones."""
@@ -270,7 +272,7 @@ class Stage:
         schema = catalogue().types[VETERAN].schema
         more = {"name": field, "type": "string", "default": "", "doc": "A note.", "classification": "open"}
         text = json.dumps(schema | {"fields": [*schema["fields"], more]})
-        id = registry.register(self._connection, [(VETERAN, text)]).id_of(VETERAN, text)
+        id = registry.register(self.connection, [(VETERAN, text)]).id_of(VETERAN, text)
         body = decode(raw_schema(VETERAN), of.value) | {field: "Yeni."}
         return replace(of, value=encode(without_logical_types(json.loads(text)), body, wire_header(id)))
 

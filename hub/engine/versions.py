@@ -42,8 +42,11 @@ ANSWER_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
 """So long a registry that is away holds the line, once: most are back by then, and nothing is lost. After that the
 line goes on for everybody, and what names an unknown id is refused, to be sent again: a registry that is away for a
-night must not keep each other agency's persons waiting. Should the broker be away itself, nothing can be refused
-meanwhile either: a number that comes back asks first."""
+night must not keep every other agency's persons waiting. Where the broker is away itself, nothing is refused: nobody
+has been asking meanwhile, and a number that comes back waits for an answer first."""
+
+GLANCE_SECONDS, AGAIN_SECONDS = 0.5, 5.0
+"""How long a batch waits for a registry that has been away for longer, and how often one does."""
 
 FORGET_SECONDS = 600.0
 """A registry that does not answer after so long without a question is away anew."""
@@ -74,8 +77,9 @@ class Versions:
     async def learned(self, unknown: Collection[Used]) -> bool:
         """Whether one of these ids is known by now. Raises `Retry` where the registry does not answer and is waited
         for."""
+        seconds = GLANCE_SECONDS if self._given_up() else ANSWER_SECONDS
         looks = {look for used in sorted(unknown) if (look := self._look_of(used))}
-        if looks and not self._given_up() and not await self._answered(looks) and self._patient():
+        if looks and not await self._answered(looks, seconds) and self._patient():
             raise Retry("the schema registry does not answer")
         return any(self._known(id) for _, id in unknown)
 
@@ -83,7 +87,7 @@ class Versions:
         """Returns once the id is known, which the gate has let through: there is nothing to refuse, and no limit.
         Raises `Fatal` where it is not registered."""
         while not self._known(id):
-            if not await self._answered({self._planned(("", id))}):
+            if not await self._answered({self._planned(("", id))}, ANSWER_SECONDS):
                 await asyncio.sleep(AWAY_SECONDS)
             elif not self._known(id):
                 raise Fatal(f"a record that passed the gate names schema id {id}, which is of no event type here")
@@ -95,6 +99,8 @@ class Versions:
         """The look-up that will tell of the id; None where there is nothing to tell, or it is not looked for."""
         agency, id = used
         if self._known(id) or self._clock() - self._missed.get(used, -math.inf) < MISSED_SECONDS:
+            return None
+        if self._given_up() and (self._one_at_a_time.locked() or self._clock() - self._began < AGAIN_SECONDS):
             return None
         may_ask = used in self._looks or (len(self._looks) < MISSED_IDS and self._may_ask(agency))
         return self._planned(used) if may_ask else None
@@ -132,6 +138,8 @@ class Versions:
                 self._next, self._began = None, self._clock()  # who asks from here on may want what this one misses
                 answered = await self._asked([id for _, id in look.wanted])
         finally:
+            if self._next is look:
+                self._next = None
             for used in look.wanted:
                 del self._looks[used]
         if answered:
@@ -151,10 +159,10 @@ class Versions:
             log.info("a version registered since the start is read from now on", type=name, schema_id=id)
         return True
 
-    async def _answered(self, looks: Collection[_Look]) -> bool:
-        done, late = await asyncio.wait([look.task for look in looks], timeout=ANSWER_SECONDS)
+    async def _answered(self, looks: Collection[_Look], seconds: float) -> bool:
+        done, late = await asyncio.wait([look.task for look in looks], timeout=seconds)
         if late:
-            self._unanswered(f"no answer within {ANSWER_SECONDS:.0f} seconds")
+            self._unanswered(f"no answer within {seconds} seconds")
         return not late and all(task.result() for task in done)
 
     def _unanswered(self, why: str) -> None:
@@ -170,7 +178,7 @@ class Versions:
         return self._away_since is not None and self._clock() - self._away_since < PATIENCE_SECONDS
 
     def _given_up(self) -> bool:
-        """Whether it is away for long, as it was a moment ago: then it is asked, and nobody waits for the answer."""
+        """Whether it has been away for long, and lately as well: then hardly anybody waits for it."""
         away = self._away_since is not None and not self._patient()
         return away and self._clock() - self._failed < PATIENCE_SECONDS
 

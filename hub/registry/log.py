@@ -18,7 +18,9 @@ from hub.registry.schemas import TOPIC, Entry, Schemas
 # One writer at a time: whoever opens this id ends what another one has begun, so that no id is given out twice.
 WRITER = "hub.registry"
 READ_BACK_SECONDS = 15.0
-LOOK_SECONDS, LOOK_ATTEMPTS = 3.0, 2
+LOOK_SECONDS = 3.0
+"""Whoever waits asks again by itself."""
+
 SETTLE_SECONDS = 0.5
 """So far behind one another nodes of a registry may be."""
 
@@ -41,9 +43,7 @@ def look_up(connection: Connection, ids: Collection[int]) -> Schemas:
     """As `read`, for somebody who waits for these ids: another registry is not asked for long."""
     if not connection.schema_registry:
         return read(connection)
-    external = External(
-        connection.schema_registry, connection.schema_registry_auth, seconds=LOOK_SECONDS, attempts=LOOK_ATTEMPTS
-    )
+    external = External(connection.schema_registry, connection.schema_registry_auth, seconds=LOOK_SECONDS, attempts=1)
     found = external.read()
     if max(ids, default=0) > found.highest_id:
         # ids are given out in order: a node of it may have given this one out, and the one asked does not have it yet

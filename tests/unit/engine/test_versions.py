@@ -16,12 +16,18 @@ import pytest
 from world import PARTITIONS, SECRET, VETERAN, catalogue
 
 from hub.engine import versions
-from hub.engine.versions import BURST, EVERY_SECONDS, FORGET_SECONDS, MISSED_SECONDS, PATIENCE_SECONDS, Versions
+from hub.engine.versions import (
+    AGAIN_SECONDS,
+    BURST,
+    EVERY_SECONDS,
+    FORGET_SECONDS,
+    MISSED_SECONDS,
+    PATIENCE_SECONDS,
+    Versions,
+)
 from hub.errors import Fatal, Retry
 from hub.pipeline.rulebook import compile_rulebook
 from hub.registry.schemas import Schemas
-
-ANSWER = 0.2
 
 
 def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -77,8 +83,8 @@ class World:
 
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
-    none = {"BETWEEN_SECONDS": 0.0, "AWAY_SECONDS": 0.0, "ANSWER_SECONDS": ANSWER}
-    with mock.patch.multiple(versions, log=mock.DEFAULT, **none):
+    seconds = {"BETWEEN_SECONDS": 0.0, "AWAY_SECONDS": 0.0, "ANSWER_SECONDS": 60.0, "GLANCE_SECONDS": 60.0}
+    with mock.patch.multiple(versions, log=mock.DEFAULT, **seconds):
         yield World()
 
 
@@ -191,9 +197,10 @@ async def test_a_registry_that_is_away_is_waited_for_and_then_holds_nobody() -> 
             await it.found(("mod", id))
         it.now += 1
         assert not await it.found(("mod", id)), "the line goes on"
-        it.registry.away = False
-        await asyncio.gather(*(look.task for look in it.versions._looks.values()))
-        assert await it.found(("mod", id)), "it was asked again, though nobody waited"
+        it.registry.away, looks = False, len(it.registry.looks)
+        assert not await it.found(("mod", id)) and len(it.registry.looks) == looks, "seldom does anybody wait"
+        it.now += AGAIN_SECONDS
+        assert await it.found(("mod", id)), "it is asked again, and who asks waits"
 
 
 @on_a_loop
@@ -232,14 +239,16 @@ async def test_what_an_outage_refused_is_looked_for_as_soon_as_there_is_an_answe
 async def test_a_registry_that_takes_for_ever_is_away() -> None:
     async with world() as it:
         it.registry.held, id = threading.Event(), it.registry.register()
-        with pytest.raises(Retry):
-            await it.found(("mod", id))
-        it.now += PATIENCE_SECONDS
-        assert not await it.found(("mod", id))
+        for seconds in (0, PATIENCE_SECONDS - 1):
+            it.now += seconds
+            with mock.patch.multiple(versions, ANSWER_SECONDS=0.05), pytest.raises(Retry):
+                await it.found(("mod", id))
+        it.now += 1
+        assert not await it.found(("mod", id)), "nobody waits behind it"
         assert len(it.registry.looks) == 1, "one thread at a time"
         it.registry.held.set()
         await asyncio.gather(*(look.task for look in it.versions._looks.values()))
-        assert await it.found(("mod", id))
+        assert await it.found(("mod", id)), "an answer that comes late is one"
 
 
 @on_a_loop
