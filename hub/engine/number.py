@@ -78,7 +78,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._commits, self._taking = 0, False
+        self._commits, self._taking, self._anew = 0, False, True
         self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
@@ -159,7 +159,7 @@ class Number:
         await self._seek()
         await self._suspects.start(self._producer, self._consumer, self._committed)
         self._consumer.resume(*self.tps)
-        self.ready = True
+        self.ready = self._anew = True
         self._said = ""
         seconds = round(time.monotonic() - began, 3)
         self._log.info("ready", keys=len(self._state), kept=kept is not None, seconds=seconds)
@@ -308,7 +308,7 @@ class Number:
             except SchemaWanted as wanted:
                 await versions.wanted(wanted.id)
                 continue
-            if result.unknown and await versions.learned(result.unknown):
+            if result.unknown and await versions.learned(result.unknown, anew=self._anew):
                 return self._stepping.result(self._state, records)
             return result
 
@@ -324,7 +324,7 @@ class Number:
         with runtime.observer.timed(f"{spec.name}_commit"):
             notes = [Output(STATE, None, pause.key, pause.note()) for pause in pauses]
             await self._producer.commit((*result.outputs, *summary, *notes), offsets)
-        self._commits += 1
+        self._commits, self._anew = self._commits + 1, False
         self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain

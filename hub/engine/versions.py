@@ -42,8 +42,8 @@ ANSWER_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
 """So long a registry that is away holds the line, once: most are back by then, and nothing is lost. After that the
 line goes on for everybody, and what names an unknown id is refused, to be sent again: a registry that is away for a
-night must not keep every other agency's persons waiting. Where the broker is away itself, nothing is refused: nobody
-has been asking meanwhile, and a number that comes back waits for an answer first."""
+night must not keep every other agency's persons waiting. Where the broker is away itself, nothing is refused: a number
+that comes back waits for an answer first, however long that was."""
 
 GLANCE_SECONDS, AGAIN_SECONDS = 0.5, 5.0
 """How long a batch waits for a registry that has been away for longer, and how often one does."""
@@ -74,11 +74,17 @@ class Versions:
         self._began = self._failed = -math.inf
         self._away_since: float | None = None
 
-    async def learned(self, unknown: Collection[Used]) -> bool:
+    async def learned(self, unknown: Collection[Used], *, anew: bool = False) -> bool:
         """Whether one of these ids is known by now. Raises `Retry` where the registry does not answer and is waited
-        for."""
-        seconds = GLANCE_SECONDS if self._given_up() else ANSWER_SECONDS
+        for.
+
+        `anew`: who asks has just started, perhaps after an outage of the broker, whose end is that of the registry's.
+        """
+        glance = self._given_up() and not anew
+        if glance and (self._one_at_a_time.locked() or self._clock() - self._began < AGAIN_SECONDS):
+            return any(self._known(id) for _, id in unknown)
         looks = {look for used in sorted(unknown) if (look := self._look_of(used))}
+        seconds = GLANCE_SECONDS if glance else ANSWER_SECONDS
         if looks and not await self._answered(looks, seconds) and self._patient():
             raise Retry("the schema registry does not answer")
         return any(self._known(id) for _, id in unknown)
@@ -99,8 +105,6 @@ class Versions:
         """The look-up that will tell of the id; None where there is nothing to tell, or it is not looked for."""
         agency, id = used
         if self._known(id) or self._clock() - self._missed.get(used, -math.inf) < MISSED_SECONDS:
-            return None
-        if self._given_up() and (self._one_at_a_time.locked() or self._clock() - self._began < AGAIN_SECONDS):
             return None
         may_ask = used in self._looks or (len(self._looks) < MISSED_IDS and self._may_ask(agency))
         return self._planned(used) if may_ask else None

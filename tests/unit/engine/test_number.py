@@ -178,9 +178,11 @@ class Versions:
     away: int = 0
     known: set[int] = field(default_factory=set)
     looks: int = 0
+    anew: list[bool] = field(default_factory=list)
 
-    async def learned(self, unknown: set[tuple[str, int]]) -> bool:
+    async def learned(self, unknown: set[tuple[str, int]], *, anew: bool) -> bool:
         self.looks += 1
+        self.anew.append(anew)
         if self.away:
             self.away -= 1
             raise Retry("away")
@@ -388,6 +390,8 @@ def test_a_schema_id_that_is_found_is_carried_and_one_that_is_not_is_refused(
     assert written(broker, "dlq") == [b"%d" % offset for offset in refused], "an outage refuses nothing"
     assert written(broker, "events") == [b"%d" % n for n in range(30) if n not in refused], "each once, in order"
     assert len(broker.producers) == 1 + away - versions.away
+    outages = away - versions.away
+    assert all(versions.anew[1 : 1 + outages]), "who has started again asks first"
     assert versions.looks or not there | not_there
 
 

@@ -216,6 +216,21 @@ async def test_who_comes_back_after_an_outage_asks_before_anything_is_refused() 
 
 
 @on_a_loop
+async def test_who_has_just_started_waits_for_an_answer_though_others_have_given_up() -> None:
+    async with world() as it:
+        id, it.registry.away = it.registry.register(), True
+        for seconds in (0, PATIENCE_SECONDS - 1):
+            it.now += seconds
+            with pytest.raises(Retry):
+                await it.found(("mod", id))
+        it.now += 1
+        assert not await it.versions.learned({("mod", id)}, anew=True), "it does not start again and again"
+        it.registry.away = False
+        assert not await it.found(("mod", id))
+        assert await it.versions.learned({("mod", id)}, anew=True)
+
+
+@on_a_loop
 async def test_the_next_outage_is_waited_for_anew() -> None:
     async with world() as it:
         id, it.registry.away = it.registry.register(), True

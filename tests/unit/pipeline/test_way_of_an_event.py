@@ -127,6 +127,20 @@ def test_what_was_read_at_the_start_and_what_was_learned_later_come_to_the_same(
     assert all(later.restored(partition) == state for partition, state in later.states.items())
 
 
+def test_a_gate_set_back_to_the_first_record_makes_nothing_new_of_what_was_learned_later() -> None:
+    memory = Memory(rulebook=own_rules())
+    known, newer = with_a_note(memory)
+    memory.rulebook.learn(known)
+    memory.carry(event(attributes={"id": "e-0"}), newer)
+    before = {place: list(log) for place, log in memory.topics.items()}
+    for passed in memory.pass_gate(memory.all("in.mes")):
+        memory.apply([passed])
+    changed = {topic for (topic, _), log in memory.topics.items() if log != before.get((topic, _))}
+    assert changed == {"events.veteran", "receipts.mes"}
+    verdicts = sorted(unpack(each.value)["verdict"] for each in memory.all("receipts.mes"))
+    assert verdicts == ["APPLIED"] * 2 + ["DUPLICATE"] * 2
+
+
 def test_the_ledger_of_a_worker_that_has_not_learned_it_asks_for_it() -> None:
     """Another worker's gate let it through."""
     elsewhere, here = Memory(rulebook=own_rules()), Memory(rulebook=own_rules())
