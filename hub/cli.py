@@ -140,7 +140,7 @@ def worker(
     partitions = topics.lane_partitions(connection, topics.wanted(catalogue))
     keys.claim(connection, key)
     rules = compile_rulebook(catalogue, registry.read(connection), key, partitions)
-    run_worker(settings, connection, rules, chosen)
+    run_worker(settings, connection, rules, partial(registry.look_up, connection), chosen)
 
 
 @app.command()

@@ -4,6 +4,7 @@
     ├── ConfigError      a setting is missing or wrong: the process does not start
     ├── SchemaError      the catalogue or a schema is wrong: the process does not start
     ├── Retry(after)     the same batch again, after some seconds
+    │   └── SchemaWanted(id)  once the version with that schema id is known
     ├── Park(code)       this person waits for this receiver; others go on
     └── Fatal            crash; the supervisor starts anew and state is rebuilt
 
@@ -126,6 +127,14 @@ class Retry(HubError):
     def __init__(self, message: str, after: float = 1.0) -> None:
         super().__init__(message)
         self.after = after
+
+
+class SchemaWanted(Retry):
+    """The same batch again once the version with this schema id is known: a step cannot go on without it."""
+
+    def __init__(self, id: int) -> None:
+        super().__init__(f"schema id {id} is not known yet")
+        self.id = id
 
 
 class Park(HubError):

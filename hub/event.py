@@ -110,7 +110,8 @@ class Denial(NamedTuple):
 class Result:
     """What a step made of one batch. Nothing of it is true before the batch's transaction is committed.
 
-    `changes` maps a state key to its new value; `left` counts what went to (agency, type).
+    `changes` maps a state key to its new value; `left` counts what went to (agency, type); `unknown` are the schema ids
+    for which records were refused, each with the agency that used it.
     """
 
     outputs: list[Row] = field(default_factory=list)
@@ -119,6 +120,7 @@ class Result:
     latest: dict[str, int] = field(default_factory=dict)
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
     denials: list[Denial] = field(default_factory=list)
+    unknown: set[tuple[str, int]] = field(default_factory=set)
 
     def extend(self, other: Result) -> None:
         """Append what a later part of the same batch made."""
@@ -128,6 +130,7 @@ class Result:
         self.latest |= other.latest
         self.left += other.left
         self.denials += other.denials
+        self.unknown |= other.unknown
 
 
 def coordinates(record: Record) -> str:

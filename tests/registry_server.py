@@ -109,11 +109,15 @@ def _answer(found: Any) -> Answer:
 
 
 @contextlib.contextmanager
-def serving(connection: Connection, access: Access = "open", operators: frozenset[str] = frozenset()) -> Iterator[str]:
-    """A registry until the end of the `with`; its address."""
+def serving(
+    connection: Connection, access: Access = "open", operators: frozenset[str] = frozenset(), port: int = 0
+) -> Iterator[str]:
+    """A registry until the end of the `with`; its address. Port 0 is a free one."""
     with open_store(connection) as store:
         rights = Rights(load(), access, operators)
-        config = uvicorn.Config(registry_app(store, rights, by_password), port=0, log_level="warning", lifespan="off")
+        config = uvicorn.Config(
+            registry_app(store, rights, by_password), port=port, log_level="warning", lifespan="off"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,8 @@ from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 from world import VETERAN, catalogue, raw_schema, sample
 
-from hub.avro.codec import encode
+from hub import registry
+from hub.avro.codec import decode, encode
 from hub.avro.records import wire_header, without_logical_types
 from hub.catalogue import Catalogue
 from hub.kafka.address import free_ports
@@ -48,6 +49,7 @@ DEADLY = b"deadly"
 WORKER = f"""
 import asyncio, os, signal, sys
 from hub.cli import main
+from hub.engine import versions
 from hub.engine.transaction import Transactions
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
@@ -75,13 +77,14 @@ def slow(seconds):
     Transactions.commit = slowly
 
 slow(float(os.environ.get("TEST_COMMIT_SECONDS", 0)))
+versions.PATIENCE_SECONDS = float(os.environ.get("TEST_PATIENCE_SECONDS", versions.PATIENCE_SECONDS))
 faulty(Gate, {DEADLY!r} + b".gate")
 faulty(Ledger, {DEADLY!r} + b".ledger")
 sys.argv = ["hub", "worker"]
 main()
 """
 """`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it. A commit
-takes at least `TEST_COMMIT_SECONDS`."""
+takes at least `TEST_COMMIT_SECONDS`; a schema registry that is away is waited for `TEST_PATIENCE_SECONDS`."""
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE, tell: Callable[[], object] = str) -> Any:
@@ -194,11 +197,11 @@ class Stage:
     """Topics and schemas on a broker, two workers, and a client that shares nothing with them."""
 
     def __init__(self, connection: Connection, folder: Path) -> None:
-        self.bootstrap, self.folder, self._connection = connection.bootstrap, folder, connection
+        self.bootstrap, self.folder, self.connection = connection.bootstrap, folder, connection
         self.prepare(catalogue())
         self._archive = Archive(self.bootstrap)
         self._schemas = {e["id"]: e for e in (json.loads(m.value() or b"") for m in self.read("_schemas"))}
-        self._veteran = max(i for i, e in self._schemas.items() if e["subject"] == VETERAN)
+        self._veteran = registry.read(connection).id_of(VETERAN, catalogue().text(VETERAN))
         self.environment = {
             "HUB_NAME": f"engine-{os.getpid()}",
             "HUB_BOOTSTRAP_SERVERS": connection.bootstrap,
@@ -212,7 +215,7 @@ class Stage:
 
     def prepare(self, wanted: Catalogue) -> None:
         """Topics and schemas as this catalogue wants them."""
-        prepare(self._connection, wanted, Settings(data_dir=self.folder, partitions=PARTITIONS), lambda _: None)
+        prepare(self.connection, wanted, Settings(data_dir=self.folder, partitions=PARTITIONS), lambda _: None)
 
     def workers(self, **settings: str) -> tuple[Worker, Worker]:
         """Two that are up, each with its half of the numbers of every lane; with these `HUB_*`, new ones."""
@@ -263,6 +266,15 @@ class Stage:
     def event(self, agency: str, id: str, fin: str, sequence: int) -> Input:
         body = sample(VETERAN, fin=fin, document_number=f"D-{id}", effective_from=20_000 + sequence, valid_until=None)
         return Input(agency, id, fin, sequence, encode(raw_schema(VETERAN), body, wire_header(self._veteran)))
+
+    def newer(self, of: Input, field: str) -> Input:
+        """The same event, written with a version of its type that has one more field, which is registered for it."""
+        schema = catalogue().types[VETERAN].schema
+        more = {"name": field, "type": "string", "default": "", "doc": "A note.", "classification": "open"}
+        text = json.dumps(schema | {"fields": [*schema["fields"], more]})
+        id = registry.register(self.connection, [(VETERAN, text)]).id_of(VETERAN, text)
+        body = decode(raw_schema(VETERAN), of.value) | {field: "Yeni."}
+        return replace(of, value=encode(without_logical_types(json.loads(text)), body, wire_header(id)))
 
     def decode(self, value: bytes | None) -> tuple[str, dict[str, Any]]:
         """(subject, plain values) of a record that the hub wrote."""

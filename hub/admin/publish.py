@@ -18,7 +18,7 @@ from hub.errors import ConfigError
 from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
-from hub.pipeline.rulebook import SchemaIds
+from hub.pipeline.readers import SchemaIds
 
 OPTIONAL = ("sequence", "correlationid", "causationid")
 SENT_MAX_BYTES = 2 * EVENT_MAX_BYTES - 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -32,4 +33,4 @@ def gateway(
     address, number = bound.getsockname()[:2]
     scheme = "https" if settings.tls_cert else "http"
     err.print(f"gateway: {scheme}://{address}:{number}", highlight=False, soft_wrap=True)
-    run(settings, connection, rules, ids, bound)
+    run(settings, connection, rules, ids, partial(registry.look_up, connection), bound)

@@ -2,6 +2,7 @@
 
 Start: fence the predecessor → rebuild the state → read the committed offsets → seek → resume.
 Batch: pure step → one transaction of outputs and offsets → only then do the changes become state.
+    Where the step met a schema id that it does not know, and that is found, it is done once more before.
 Any failure: its outcome may be either, so the producer is given up and all begins again at the start.
 """
 
@@ -26,7 +27,7 @@ from hub.engine.stepping import Batch, StepFailed, Stepping
 from hub.engine.suspects import Suspects
 from hub.engine.taking import Taking, nobody
 from hub.engine.transaction import Transactions
-from hub.errors import Fatal
+from hub.errors import Fatal, SchemaWanted
 from hub.event import Output, Result
 from hub.kafka.outage import asked_to_end
 from hub.pipeline.pause import TOPIC as STATE
@@ -77,7 +78,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._commits, self._taking = 0, False
+        self._commits, self._taking, self._anew = 0, False, True
         self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
@@ -158,7 +159,7 @@ class Number:
         await self._seek()
         await self._suspects.start(self._producer, self._consumer, self._committed)
         self._consumer.resume(*self.tps)
-        self.ready = True
+        self.ready = self._anew = True
         self._said = ""
         seconds = round(time.monotonic() - began, 3)
         self._log.info("ready", keys=len(self._state), kept=kept is not None, seconds=seconds)
@@ -255,7 +256,7 @@ class Number:
             else:
                 await suspects.begin(self._producer, self._committed)
                 with suppress(StepFailed):
-                    self._stepping.result(self._state, records)
+                    await self._result(records)
                 await suspects.end(self._producer, self._committed)
                 await self._work(records)
                 await suspects.passed(self._producer, self._committed, len(records))
@@ -287,7 +288,7 @@ class Number:
     async def _work(self, records: Batch) -> None:
         """One transaction; where the step raises, halves, down to the one record that did it."""
         try:
-            result = self._stepping.result(self._state, records)
+            result = await self._result(records)
         except StepFailed as failed:
             if len(records) > 1:
                 middle = len(records) // 2
@@ -296,6 +297,20 @@ class Number:
                 return
             result = self._stepping.failed(records[0], failed)
         await self._commit(records, result)
+
+    async def _result(self, records: Batch) -> Result:
+        """What the step makes of the batch, with what was registered until now. Raises `StepFailed`, and `Retry` where
+        the registry does not answer: as in any outage, all begins again and nothing is refused."""
+        versions = self._runtime.versions
+        while True:
+            try:
+                result = self._stepping.result(self._state, records)
+            except SchemaWanted as wanted:
+                await versions.wanted(wanted.id)
+                continue
+            if result.unknown and await versions.learned(result.unknown, anew=self._anew):
+                return self._stepping.result(self._state, records)
+            return result
 
     async def _commit(self, records: Batch, result: Result) -> None:
         runtime, spec = self._runtime, self._spec
@@ -309,7 +324,7 @@ class Number:
         with runtime.observer.timed(f"{spec.name}_commit"):
             notes = [Output(STATE, None, pause.key, pause.note()) for pause in pauses]
             await self._producer.commit((*result.outputs, *summary, *notes), offsets)
-        self._commits += 1
+        self._commits, self._anew = self._commits + 1, False
         self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain

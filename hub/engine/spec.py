@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from hub.engine.notes import Notes
 from hub.engine.taking import Ahead
+from hub.engine.versions import Versions
 from hub.event import Record, Rejection, Result
 from hub.kafka.connection import Connection
 from hub.pipeline.restore import Restoring
@@ -84,6 +85,7 @@ class Runtime:
     observer: Observer
     clock: Callable[[], int]
     notes: Notes
+    versions: Versions
     batch_records: int = 1000
     refusals_in_a_row: int = 10_000
     me: str = field(default_factory=lambda: secrets.token_hex(8))

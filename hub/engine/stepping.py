@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.engine.spec import LaneSpec, Runtime
-from hub.errors import Code, Fatal
+from hub.errors import Code, Fatal, SchemaWanted
 from hub.event import Record, Rejection, Result, coordinates
 
 FAULTS_IN_A_ROW = 100
@@ -31,14 +31,14 @@ class Stepping:
         self._spec, self._runtime, self._log, self._faults = spec, runtime, log, 0
 
     def result(self, state: Mapping[bytes, bytes], records: Batch) -> Result:
-        """What the step makes of the batch. Raises `StepFailed`."""
+        """What the step makes of the batch. Raises `StepFailed`; `SchemaWanted` where it cannot be told yet."""
         began = time.perf_counter()
         try:
             with self._runtime.observer.timed(self._spec.name):
                 result = self._spec.step(state, records)
             if not self._spec.fair:
                 self._runtime.ahead.cost(time.perf_counter() - began, len(records))
-        except Fatal:
+        except (Fatal, SchemaWanted):
             raise
         except Exception as error:
             raise StepFailed(type(error).__name__) from error

@@ -24,10 +24,12 @@ from hub.engine.lane import Lane
 from hub.engine.notes import Notes
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Runtime
+from hub.engine.versions import Versions
 from hub.errors import ConfigError
 from hub.kafka import outage, taken, tolerance
 from hub.kafka.connection import Connection
 from hub.metrics import Metrics
+from hub.pipeline.readers import LookUp
 from hub.pipeline.rulebook import Rulebook
 from hub.probe import Probe
 from hub.settings import Settings
@@ -71,9 +73,15 @@ def _leave_agents() -> None:
 
 
 def run_worker(
-    settings: Settings, connection: Connection, rules: Rulebook, lanes: Sequence[str] = tuple(LANES)
+    settings: Settings,
+    connection: Connection,
+    rules: Rulebook,
+    look_up: LookUp,
+    lanes: Sequence[str] = tuple(LANES),
 ) -> None:
     """Carry records until SIGTERM or SIGINT; then finish the batch in flight and leave the group.
+
+    `look_up` tells what is registered since; it runs on a thread.
 
     Exits with an error when going on would be wrong: the supervisor starts the next one.
     """
@@ -90,7 +98,8 @@ def run_worker(
     asyncio.set_event_loop(loop)
     notes = Notes(connection, rules.partitions, observer)
     limits = settings.batch_records, settings.refusals_in_a_row
-    runtime = Runtime(settings.name, connection, rules, observer, now_ms, notes, *limits)
+    versions = Versions(rules, look_up)
+    runtime = Runtime(settings.name, connection, rules, observer, now_ms, notes, versions, *limits)
     running = [Lane(LANES[name](runtime), runtime) for name in lanes]
     probe = Probe(metrics.registry, lambda: all(lane.ready for lane in running), observer.refresh)
     port = probe.start(settings.metrics_host, settings.metrics_port)

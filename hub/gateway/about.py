@@ -25,7 +25,7 @@ from hub.gateway.data_schema import reference
 from hub.gateway.desk import HttpDesk
 from hub.gateway.refused import Refused
 from hub.gateway.story import Teller
-from hub.pipeline.rulebook import SchemaIds
+from hub.pipeline.readers import SchemaIds
 from hub.texts import Language
 
 

@@ -37,7 +37,8 @@ from hub.kafka.appending import Appender
 from hub.kafka.connection import Connection
 from hub.kafka.following import Lookup
 from hub.metrics import GATEWAY_WAITING, Metrics
-from hub.pipeline.rulebook import Rulebook, SchemaIds
+from hub.pipeline.readers import LookUp, SchemaIds
+from hub.pipeline.rulebook import Rulebook
 from hub.settings import Settings
 from hub.views.views import Views
 
@@ -63,17 +64,24 @@ class Parts:
     read_back: ReadBack
 
 
-def run(settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, bound: socket.socket) -> None:
-    """Serve on that socket until SIGTERM or SIGINT. Raises `ConfigError` before it begins."""
-    with _parts(settings, connection, rules, ids) as parts:
+def run(
+    settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, look_up: LookUp, bound: socket.socket
+) -> None:
+    """Serve on that socket until SIGTERM or SIGINT. Raises `ConfigError` before it begins.
+
+    `ids` is what was registered at the start, `look_up` tells what is since.
+    """
+    with _parts(settings, connection, rules, ids, look_up) as parts:
         uvloop.run(_serve(parts, bound))
 
 
 @contextlib.contextmanager
-def _parts(settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds) -> Iterator[Parts]:
+def _parts(
+    settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, look_up: LookUp
+) -> Iterator[Parts]:
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
-    lookup, read_back = Lookup(connection), ReadBack(Lookup(connection), rules)
+    lookup, read_back = Lookup(connection), ReadBack(Lookup(connection), rules, look_up)
     try:
         with (
             open_audit(DOOR, settings, connection, lambda: ids, metrics) as audit,

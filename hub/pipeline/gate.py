@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from hub.avro.records import WIRE_HEADER_BYTES
 from hub.errors import Code
 from hub.event import Denial, Outcome, Output, Record, Rejection, Result, Tally, coordinates
 from hub.pipeline.authorise import authorise
@@ -112,6 +113,8 @@ class Gate:
             ),
         )
         result.tally[Tally(agency, self._stream(inbound), Outcome.REJECTED, rejection.code)] += 1
+        if rejection.code is Code.SCHEMA_ID_UNKNOWN:
+            result.unknown.add((agency, int.from_bytes(inbound.value[1:WIRE_HEADER_BYTES], "big")))
         if rejection.code in DENIALS:
             result.denials.append(Denial(agency, f"publish {known or 'unknown'}", rejection.code, str(origin)))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from hub.avro.packer import number
 from hub.catalogue import Catalogue
-from hub.errors import Code, Fatal
+from hub.errors import Code, Fatal, SchemaWanted
 from hub.event import SOURCE_PREFIX, Outcome, Record, Rejection, Result, Row, Tally
 from hub.pipeline import person
 from hub.pipeline.attributes import Attributes, read_attributes, trusted_time
@@ -84,7 +84,10 @@ class Ledger:
         self._status = StatusWriter(rules.codecs.status)
 
     def __call__(self, state: Mapping[bytes, bytes], records: Sequence[Record]) -> Result:
-        """One batch of records of `events.*` under the state before it → what to write, and the changes."""
+        """One batch of records of `events.*` under the state before it → what to write, and the changes.
+
+        Raises `SchemaWanted` for a version that is not known here yet.
+        """
         result = Result()
         changes, now = result.changes, number(self._clock())
         applied, duplicate = defaultdict[Way, int](int), defaultdict[Way, int](int)
@@ -139,7 +142,10 @@ class Ledger:
         return record, way, named, reading, who, what, who.hex().encode(), time, numbered
 
     def _way(self, value: bytes, named: Mapping[str, bytes]) -> Way:
-        reader = self._rules.ledger_readers[int.from_bytes(value[1:5], "big")]
+        schema_id = int.from_bytes(value[1:5], "big")
+        reader = self._rules.ledger_readers.get(schema_id)
+        if reader is None:
+            raise SchemaWanted(schema_id)  # the gate knew it: perhaps that of another worker, and since a moment
         agency = self._rules.agency_of_topic[named["hub_origin"].decode().split("/")[0]]
         channel = self._channel(agency, reader.type.stream)
         way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, self._forms, reader, agency, channel)

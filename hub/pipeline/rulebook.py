@@ -1,15 +1,14 @@
 """The rulebook: the catalogue and the registered schema ids, compiled to what the steps look up.
 
-Made once when a process starts; a step never touches a file, a registry or a broker.
+Made once when a process starts; a step never touches a file, a registry or a broker. Only readers of versions that are
+registered later are added, by `learn`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from hub.avro.records import RecordCodec
 from hub.avro.scanner import ShownPlan
@@ -18,27 +17,12 @@ from hub.errors import ConfigError
 from hub.event import SOURCE_PREFIX
 from hub.pipeline.identify import agency_secret
 from hub.pipeline.reader import Reader, View
+from hub.pipeline.readers import Readers, SchemaIds
 from hub.pipeline.route import Receiver, Routes
 from hub.pipeline.rules import Check, Lists, compile_rules, constrained_fields
 
 UNKNOWN = "unknown"
 """Value of a metric label where an event names no agency or stream of the catalogue."""
-
-
-class Version(Protocol):
-    """A registered version of a subject: its schema's id, and the schema as JSON text."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def schema(self) -> str: ...
-
-
-class SchemaIds(Protocol):
-    """Where schemas are registered (`hub.registry.Schemas`)."""
-
-    def id_of(self, subject: str, schema: str | None = None) -> int: ...
-    def versions(self, subject: str, *, deleted: bool = False) -> Sequence[Version]: ...
 
 
 class Codecs(NamedTuple):
@@ -60,8 +44,8 @@ class Rulebook:
     secret: bytes
     partitions: int
     codecs: Codecs
-    gate_readers: Mapping[int, Reader]
-    ledger_readers: Mapping[int, Reader]
+    gate_readers: Readers
+    ledger_readers: Readers
     checks: Mapping[str, Check]
     routes: Mapping[str, Routes]
     agency_of_topic: Mapping[str, str]
@@ -73,6 +57,14 @@ class Rulebook:
         """The stream of a type, or `unknown`."""
         known = self.catalogue.types.get(type_name or "")
         return known.stream if known else UNKNOWN
+
+    def learn(self, ids: SchemaIds) -> dict[int, str]:
+        """Read versions registered since as well, with the catalogue as it is; returns the types by the new ids.
+
+        The ledger's readers first: what the gate lets through can be read behind it.
+        """
+        self.ledger_readers.learn(ids)
+        return self.gate_readers.learn(ids)
 
 
 def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partitions: int) -> Rulebook:
@@ -89,14 +81,23 @@ def compile_rulebook(catalogue: Catalogue, ids: SchemaIds, secret: bytes, partit
     except KeyError as missing:
         raise ConfigError(f"a schema is not registered: {missing}; `hub topics apply` registers them") from None
     codecs = _codecs(catalogue, registered)
-    views = {name: _views(catalogue, name, registered) for name in catalogue.types}
+    types = catalogue.types
+    views = {name: _views(catalogue, name, registered) for name in types}
+    wants = ledger_wants(catalogue)
+
+    def gate_reader(of: EventType, written: Mapping[str, Any]) -> Reader:
+        return Reader(of, written, gate_wants(of))
+
+    def ledger_reader(of: EventType, written: Mapping[str, Any]) -> Reader:
+        return Reader(of, written, wants(of), views[of.name], _shown(of, codecs.fact))
+
     return Rulebook(
         catalogue=catalogue,
         secret=secret,
         partitions=partitions,
         codecs=codecs,
-        gate_readers=_readers(catalogue, ids, gate_wants),
-        ledger_readers=_readers(catalogue, ids, ledger_wants(catalogue), views, codecs.fact),
+        gate_readers=Readers(types, gate_reader, ids),
+        ledger_readers=Readers(types, ledger_reader, ids),
         checks={name: compile_rules(of.schema, of.identifiers, lists) for name, of in catalogue.types.items()},
         routes={
             name: Routes(_receiver(e, views[name], secret) for e in catalogue.entitlements[name])
@@ -131,24 +132,9 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _readers(
-    catalogue: Catalogue,
-    ids: SchemaIds,
-    wants: Callable[[EventType], tuple[str, ...]],
-    views: Mapping[str, tuple[View, ...]] = MappingProxyType({}),
-    facts: RecordCodec | None = None,
-) -> dict[int, Reader]:
-    """By schema id, for every version of every event type, deleted ones too: what was written once stays readable."""
-    return {
-        version.id: Reader(of, json.loads(version.schema), wants(of), views.get(name, ()), _shown(of, facts))
-        for name, of in catalogue.types.items()
-        for version in ids.versions(name, deleted=True)
-    }
-
-
-def _shown(of: EventType, facts: RecordCodec | None) -> ShownPlan | None:
+def _shown(of: EventType, facts: RecordCodec) -> ShownPlan | None:
     """What a status shows of a type, in the types that a fact's `attributes` may have."""
-    return ShownPlan(of.status.carries, facts.map_branches("attributes")) if of.status and facts else None
+    return ShownPlan(of.status.carries, facts.map_branches("attributes")) if of.status else None
 
 
 def _views(catalogue: Catalogue, type_name: str, registered: Mapping[str, int]) -> tuple[View, ...]:

@@ -32,12 +32,15 @@ class Answered(Exception):
 
 
 class External:
-    """`auth` is `user:password`, or a bearer token; it is never part of a message."""
+    """`auth` is `user:password`, or a bearer token; it is never part of a message. Each of the `attempts` waits so many
+    `seconds`."""
 
-    def __init__(self, url: str, auth: str | None = None) -> None:
+    def __init__(
+        self, url: str, auth: str | None = None, *, seconds: float = ANSWER_SECONDS, attempts: int = ATTEMPTS
+    ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError("HUB_SCHEMA_REGISTRY_URL begins with http:// or https://")
-        self._url = url.rstrip("/")
+        self._url, self._seconds, self._attempts = url.rstrip("/"), seconds, attempts
         self._headers = {"accept": TYPE, "content-type": TYPE, **_authorization(auth)}
 
     def read(self) -> Schemas:
@@ -77,7 +80,7 @@ class External:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Its answer. Raises `Answered` for an error of its own, `ConfigError` for a missing right, `Retry` where it
         does not answer."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             if attempt:
                 time.sleep(0.2 * 2**attempt)
             try:
@@ -94,7 +97,7 @@ class External:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, self._headers, method=method)  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._seconds) as answer:  # noqa: S310
                 return json.load(answer)
         except urllib.error.HTTPError as refused:
             raise self._refused(refused) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -18,6 +18,11 @@ from hub.registry.schemas import TOPIC, Entry, Schemas
 # One writer at a time: whoever opens this id ends what another one has begun, so that no id is given out twice.
 WRITER = "hub.registry"
 READ_BACK_SECONDS = 15.0
+LOOK_SECONDS = 3.0
+"""Whoever waits asks again by itself."""
+
+SETTLE_SECONDS = 0.5
+"""So far behind one another nodes of a registry may be."""
 
 
 def read(connection: Connection) -> Schemas:
@@ -32,6 +37,19 @@ def read(connection: Connection) -> Schemas:
         except ValueError as error:
             raise Fatal(f"{record.coordinates} is no record of a schema registry: {error}") from error
     return schemas
+
+
+def look_up(connection: Connection, ids: Collection[int]) -> Schemas:
+    """As `read`, for somebody who waits for these ids: another registry is not asked for long."""
+    if not connection.schema_registry:
+        return read(connection)
+    external = External(connection.schema_registry, connection.schema_registry_auth, seconds=LOOK_SECONDS, attempts=1)
+    found = external.read()
+    if max(ids, default=0) > found.highest_id:
+        # ids are given out in order: a node of it may have given this one out, and the one asked does not have it yet
+        time.sleep(SETTLE_SECONDS)
+        found = external.read()
+    return found
 
 
 def register(connection: Connection, pairs: Iterable[tuple[str, str]]) -> Schemas:

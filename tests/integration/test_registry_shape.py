@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest import mock
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -133,9 +134,29 @@ def test_a_registry_is_read_to_its_last_page(
     assert found.subjects(deleted=True) == own.subjects(deleted=True)
 
 
-def test_a_registry_that_refuses_or_is_away_says_so_without_the_secret(
-    closed: str, name: Name, monkeypatch: pytest.MonkeyPatch
+def test_what_was_registered_a_moment_ago_is_looked_up(place: Connection, closed: str, name: Name) -> None:
+    for number in range(5):
+        subject = name(f"x.moment{number}")
+        id = Registry(closed, "hub").register(subject, json.loads(fixed(subject, 1)))
+        assert schema_registry.look_up(place, [id]).by_id(id).subject == subject
+
+
+def test_a_node_that_is_behind_the_one_that_gave_the_id_out_is_asked_again(
+    registry_broker: Connection, closed: str, name: Name
 ) -> None:
+    place = replace(registry_broker, schema_registry=closed, schema_registry_auth="hub:hub")
+    behind = schema_registry.read(place)
+    subject = name("x.ahead")
+    id = Registry(closed, "hub").register(subject, json.loads(fixed(subject, 1)))
+    ahead = schema_registry.read(place)
+    with mock.patch.object(External, "read", side_effect=[behind, ahead]) as read:
+        assert schema_registry.look_up(place, [id]).by_id(id).subject == subject
+    with mock.patch.object(External, "read", side_effect=[ahead]) as read:
+        assert schema_registry.look_up(place, [id - 1, id]) is ahead
+    assert read.call_count == 1
+
+
+def test_a_registry_that_refuses_or_is_away_says_so_without_the_secret(closed: str, name: Name) -> None:
     with pytest.raises(ConfigError, match="HUB_SCHEMA_REGISTRY_AUTH") as refused:
         External(closed, "hub:wrong-secret").read()
     assert "wrong-secret" not in str(refused.value)
@@ -143,6 +164,5 @@ def test_a_registry_that_refuses_or_is_away_says_so_without_the_secret(
         External(closed, "hub:hub").register([("az.zefer.veteran.Nothing", '"int"')])
     with pytest.raises(ConfigError, match="http"):
         External("localhost:8081")
-    monkeypatch.setattr("hub.registry.external.ATTEMPTS", 1)
     with pytest.raises(Retry, match="does not answer"):
-        External("http://127.0.0.1:9").read()
+        External("http://127.0.0.1:9", attempts=1).read()

@@ -52,10 +52,15 @@ def on(topic: str) -> SerializationContext:
 
 
 def body(**given: Any) -> dict[str, Any]:
-    """A valid body as a program has it: dates are dates."""
-    days = {"birth_date", "document_date", "effective_from", "valid_until"}
-    raw = sample(TYPE, **given)
-    return {k: date.fromordinal(v + 719163) if k in days and isinstance(v, int) else v for k, v in raw.items()}
+    """A valid body of `TYPE`."""
+    return as_program(TYPE, **given)
+
+
+def as_program(of: str, **given: Any) -> dict[str, Any]:
+    """A valid body of a type as a program has it: dates are dates."""
+    dates = {field["name"] for field in catalogue().types[of].schema["fields"] if "'date'" in str(field["type"])}
+    raw = sample(of, **given)
+    return {k: date.fromordinal(v + 719163) if k in dates and isinstance(v, int) else v for k, v in raw.items()}
 
 
 def test_an_event_so_published_reaches_the_entitled_agencies_with_their_fields(
@@ -92,6 +97,85 @@ def test_an_event_so_published_reaches_the_entitled_agencies_with_their_fields(
         assert isinstance(seen, dict) and set(seen) == mask.clear | mask.masked
         assert {n: seen[n] for n in mask.clear} == {n: data[n] for n in mask.clear}
     assert {message.topic().removeprefix("out.") for message in received} == set(entitled)
+
+
+def with_more(schemas: SchemaRegistryClient, type: str, name: str) -> str:
+    """The type with one field more, as its owner writes it."""
+    text = schemas.get_latest_version(type).schema.schema_str
+    assert text is not None
+    schema = json.loads(text)
+    field = {"name": name, "type": ["null", "string"], "default": None, "doc": "A note.", "classification": "open"}
+    return json.dumps(schema | {"fields": [*schema["fields"], field]})
+
+
+def published(hub: Outside, agency: str, type: str, value: bytes | None) -> Sent:
+    """A record as a program of the agency's own writes it."""
+    assert value is not None
+    return hub.send(agency, type, value)
+
+
+def test_a_version_that_its_owner_registers_is_read_while_the_hub_runs(hub_on_embedded: Outside, closed: str) -> None:
+    """Registered and published with at once, by one serializer; and so twice, with the version before as well."""
+    hub, owner, of = hub_on_embedded, "dost", "az.zefer.service.DostServiceCompleted"
+    before = hub.hub.worker.pid, hub.hub.worker.restarts
+    schemas = client(closed, owner)
+    old = serializer(schemas, str(schemas.get_latest_version(of).schema.schema_str))
+    for note in ("note", "another"):
+        new = serializer(client(closed, owner), with_more(schemas, of, note), **{"auto.register.schemas": True})
+        sent = [
+            published(hub, owner, of, write(as_program(of, fin=fin(), **more), on(f"in.{owner}")))
+            for write, more in ((new, {note: "Yeni."}), (old, {}), (new, {note: None}))
+        ]
+        assert len({each.value[:5] for each in sent}) == 2
+        for each in sent:
+            receipt = hub.receipt(each)
+            assert receipt["verdict"] == "APPLIED", receipt
+            received = hub.until(lambda event_id=receipt["event_id"]: _all_of(hub, of, event_id))
+            for agency, values in received:
+                mask = next(e.mask for e in catalogue().entitlements[of] if e.agency == agency)
+                assert set(values) == mask.clear | mask.masked, "what they are entitled to, and no more"
+    assert (hub.hub.worker.pid, hub.hub.worker.restarts) == before
+
+
+def test_an_id_that_nobody_registered_is_refused_and_holds_up_nobody(hub_on_embedded: Outside, closed: str) -> None:
+    hub, owner, of = hub_on_embedded, "elillik", "az.zefer.support.ProsthesisFitted"
+    schemas = client(closed, owner)
+    write = serializer(schemas, str(schemas.get_latest_version(of).schema.schema_str))
+    value = write(as_program(of, fin=fin()), on(f"in.{owner}"))
+    assert value is not None
+    unknown = [hub.send(owner, of, b"\0" + (900_000 + n).to_bytes(4, "big") + value[5:]) for n in range(30)]
+
+    good = [
+        published(hub, owner, of, value),
+        published(hub, "zefer", TYPE, hub.encode(TYPE, sample(TYPE, fin=fin()))),
+    ]
+    assert [hub.receipt(each)["verdict"] for each in good] == ["APPLIED", "APPLIED"]
+    for each in unknown:
+        receipt = hub.receipt(each)
+        assert (receipt["verdict"], receipt["code"]) == ("REJECTED", "schema_id_unknown")
+    # what somebody else made up before it was given out says nothing of an agency's own
+    other = "az.zefer.service.DostServiceCompleted"
+    made_up = hub.send(owner, of, b"\0" + _next_id(closed).to_bytes(4, "big") + value[5:])
+    assert hub.receipt(made_up)["code"] == "schema_id_unknown"
+    theirs = client(closed, "dost")
+    write = serializer(theirs, with_more(theirs, other, "third"), **{"auto.register.schemas": True})
+    given = published(hub, "dost", other, write(as_program(other, fin=fin()), on("in.dost")))
+    assert given.value[:5] == made_up.value[:5]
+    assert hub.receipt(given)["verdict"] == "APPLIED"
+
+
+def _next_id(url: str) -> int:
+    found = Registry(url, PUBLISHER).get("/schemas", deleted=True)
+    return 1 + max(int(each["id"]) for each in found)
+
+
+def _all_of(hub: Outside, type: str, event_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """What every entitled agency received of one event, or nothing yet."""
+    found = hub.received(event_id)
+    entitled = {e.agency for e in catalogue().entitlements[type] if not e.when}
+    return (
+        [(agency, data) for agency, (each,) in found.items() for data in (each[1],)] if found.keys() >= entitled else []
+    )
 
 
 def _received(hub: Outside, origin: str, agencies: set[str]) -> list[Any]:

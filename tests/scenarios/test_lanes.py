@@ -101,6 +101,21 @@ def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     until(lambda: len(sender.verdicts("mia")) == 10, "what waited is taken")
 
 
+def test_a_version_registered_while_they_run_is_read_by_all_workers(stage: Stage) -> None:
+    """One gate lets the events through, and the ledgers of both apply them: each learns by itself."""
+    sender, (one, other), began = Sender(stage), stage.workers(), time.time()
+    plain = [stage.event("mod", f"version-{n}", f"V{n:06d}", 1) for n in range(40)]
+    newer = [stage.newer(each, "note") if n % 2 else each for n, each in enumerate(plain)]
+    sender.send(*newer)
+    until(lambda: len(sender.verdicts("mod")) == len(newer), "a verdict for each")
+    assert set(sender.verdicts("mod").values()) == {"APPLIED"}
+    id = int.from_bytes(newer[1].value[1:5], "big")
+    for worker in (one, other):
+        said = worker.said("a version registered since the start is read from now on")
+        assert [line["schema_id"] for line in said] == [id]
+        assert worker.alive and not worker.since("starting again", began)
+
+
 def _audited(stage: Stage) -> None:
     """The pause is a line of the gate that made it, its end one of the operators."""
     lines = [stage.decode(message.value())[1] for message in stage.read("audit")]

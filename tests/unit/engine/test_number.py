@@ -24,7 +24,7 @@ from hub.engine.spec import LaneSpec
 from hub.engine.stepping import RECORD_MAX_BYTES
 from hub.engine.taking import Ahead
 from hub.engine.trials import STARTS, key_of, read_starts
-from hub.errors import Fatal
+from hub.errors import Code, Fatal, Retry, SchemaWanted
 from hub.event import Output, Rejection, Result
 from hub.pipeline.summarise import Chain
 
@@ -171,6 +171,33 @@ class Notes:
 
 
 @dataclass
+class Versions:
+    """Registered are `there`; the registry does not answer the next `away` times."""
+
+    there: frozenset[int]
+    away: int = 0
+    known: set[int] = field(default_factory=set)
+    looks: int = 0
+    anew: list[bool] = field(default_factory=list)
+
+    async def learned(self, unknown: set[tuple[str, int]], *, anew: bool) -> bool:
+        self.looks += 1
+        self.anew.append(anew)
+        if self.away:
+            self.away -= 1
+            raise Retry("away")
+        new = self.there & {id for _, id in unknown}
+        self.known |= new
+        return bool(new)
+
+    async def wanted(self, id: int) -> None:
+        self.looks += 1
+        if id not in self.there:
+            raise Fatal(f"schema id {id}")
+        self.known.add(id)
+
+
+@dataclass
 class Step:
     """Numbers the records it has seen, in its state; raises on some, writes too much on others."""
 
@@ -179,6 +206,9 @@ class Step:
     cursed: frozenset[int] = frozenset()
     deadly: frozenset[int] = frozenset()
     hopeless: bool = False
+    unknown: frozenset[int] = frozenset()
+    wanted: frozenset[int] = frozenset()
+    versions: Versions | None = None
 
     def __call__(self, state: Mapping[str, int], records: Sequence[Rec]) -> Result:
         result, count = Result(), state["count"]
@@ -189,6 +219,13 @@ class Step:
                 raise Fatal("cursed")
             if record.offset in self.bad:
                 raise ValueError("the value of somebody")
+            known = self.versions.known if self.versions else set()
+            if record.offset in self.wanted - known:
+                raise SchemaWanted(record.offset)
+            if record.offset in self.unknown - known:
+                result.unknown.add(("a", record.offset))
+                result.outputs += self.refuse(record, Rejection(Code.SCHEMA_ID_UNKNOWN, "unwrap", "")).outputs
+                continue
             count += 1
             value = b"x" * (RECORD_MAX_BYTES + 1) if record.offset in self.large else record.value
             result.outputs.append(Output("events", 1, b"%d" % count, value))
@@ -277,6 +314,7 @@ def made(broker: Broker, step: Step, batch: int = 7, process: str = "one") -> Ru
         me=process,
         ahead=Ahead(),
         turn=None,
+        versions=step.versions,
     )
     spec = LaneSpec(
         name="gate",
@@ -339,6 +377,41 @@ def test_a_commit_may_fail_either_way_and_each_record_takes_effect_once(faults: 
     hit = [n for n in faults if n < broker.commits]
     assert len(broker.producers) == 1 + len(hit), "a producer that failed is not used again"
     assert {producer.name for producer in broker.producers} == {"test.gate.1"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(offsets, offsets, st.integers(1, 12), st.integers(0, 3))
+def test_a_schema_id_that_is_found_is_carried_and_one_that_is_not_is_refused(
+    there: frozenset[int], not_there: frozenset[int], batch: int, away: int
+) -> None:
+    broker, versions = Broker(records(30)), Versions(there, away)
+    carried(broker, Step(unknown=there | not_there, versions=versions), batch)
+    refused = sorted(not_there - there)
+    assert written(broker, "dlq") == [b"%d" % offset for offset in refused], "an outage refuses nothing"
+    assert written(broker, "events") == [b"%d" % n for n in range(30) if n not in refused], "each once, in order"
+    assert len(broker.producers) == 1 + away - versions.away
+    outages = away - versions.away
+    assert all(versions.anew[1 : 1 + outages]), "who has started again asks first"
+    assert versions.looks or not there | not_there
+
+
+@settings(deadline=None, max_examples=60)
+@given(offsets, st.integers(1, 12))
+def test_a_step_that_cannot_do_without_a_schema_id_gets_it(wanted: frozenset[int], batch: int) -> None:
+    broker, versions = Broker(records(30)), Versions(wanted)
+    carried(broker, Step(wanted=wanted, versions=versions), batch)
+    assert written(broker, "events") == [b"%d" % n for n in range(30)] and not written(broker, "dlq")
+    assert versions.looks == len(wanted) and len(broker.producers) == 1
+
+
+def test_a_schema_id_that_passed_the_gate_and_is_not_registered_is_fatal() -> None:
+    async def run() -> None:
+        step = Step(wanted=frozenset({5}), versions=Versions(frozenset()))
+        async with running(Broker(records(9)), step, batch=3) as it:
+            await it.until(lambda: bool(it.fatal))
+            assert written(it.broker, "events") == [b"0", b"1", b"2"] and not written(it.broker, "dlq")
+
+    asyncio.run(run())
 
 
 def test_what_makes_going_on_wrong_is_said_once_and_nothing_is_written_after() -> None:

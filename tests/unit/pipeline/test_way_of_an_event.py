@@ -6,14 +6,31 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from world import NOW, PARTITIONS, SECRET, VETERAN, Memory, catalogue, event, headers, rules, sample, unpack
+from world import (
+    NOW,
+    PARTITIONS,
+    SECRET,
+    VETERAN,
+    Memory,
+    Rec,
+    catalogue,
+    event,
+    headers,
+    rules,
+    sample,
+    schemas,
+    unpack,
+)
 
 from hub.avro.codec import encode
 from hub.avro.records import WIRE_HEADER_BYTES, wire_header, without_logical_types
-from hub.pipeline.rulebook import compile_rulebook
+from hub.errors import SchemaWanted
+from hub.event import Output
+from hub.pipeline.rulebook import Rulebook, compile_rulebook
 from hub.registry.change import delete_version
 from hub.registry.schemas import Schemas
 
@@ -63,6 +80,85 @@ def test_a_version_that_was_deleted_since_is_still_read() -> None:
     memory, sent = Memory(rulebook=compile_rulebook(catalogue(), known, SECRET, PARTITIONS)), event()
     memory.carry(replace(sent, value=wire_header(id) + (sent.value or b"")[WIRE_HEADER_BYTES:]))
     assert [unpack(receipt.value)["verdict"] for receipt in memory.all("receipts.mes")] == ["APPLIED"]
+
+
+def with_a_note(memory: Memory) -> tuple[Schemas, Rec]:
+    """What is registered once the type has a field more, and an event so written; nobody there knows of it yet."""
+    note = {"name": "note", "type": "string", "default": "", "doc": "A note."}
+    known, id = registered_too(lambda schema: schema["fields"].append(note))
+    assert id not in memory.rulebook.gate_readers
+    schema = without_logical_types(json.loads(known.by_id(id).schema))
+    body = sample(VETERAN, fin="7QWERTY") | {"note": "Yeni."}
+    return known, replace(event(), value=encode(schema, body, wire_header(id)))
+
+
+def own_rules() -> Rulebook:
+    """Not those that all tests share: these learn."""
+    return compile_rulebook(catalogue(), schemas(), SECRET, PARTITIONS)
+
+
+def test_a_version_registered_later_is_read_once_it_is_learned() -> None:
+    memory = Memory(rulebook=own_rules())
+    known, newer = with_a_note(memory)
+    first = memory.gate({}, [memory.send(event(attributes={"id": "e-0"})), memory.send(newer)])
+    assert first.unknown == {("mes", known.versions(VETERAN)[-1].id)}
+    assert [Output(*row).topic for row in first.outputs][1:] == ["dlq.mes", "receipts.mes"]
+    assert set(memory.rulebook.learn(known).values()) == {VETERAN}
+    assert memory.rulebook.learn(known) == {}, "nothing is new twice"
+    again = memory.gate({}, [memory.send(newer)])
+    assert not again.unknown
+    memory.carry(newer, newer)
+    assert [unpack(each.value)["verdict"] for each in memory.all("receipts.mes")] == ["APPLIED", "DUPLICATE"]
+    (passed, _) = memory.all("events.veteran")
+    assert passed.value == newer.value, "the bytes that came, under the id that they came with"
+    for entitlement in catalogue().entitlements[VETERAN]:
+        for record in memory.all(f"out.{entitlement.agency}"):
+            assert set(unpack(record.value)) == entitlement.clear | entitlement.masked
+
+
+def test_what_was_read_at_the_start_and_what_was_learned_later_come_to_the_same() -> None:
+    later = Memory(rulebook=own_rules())
+    known, newer = with_a_note(later)
+    later.rulebook.learn(known)
+    at_start = Memory(rulebook=compile_rulebook(catalogue(), known, SECRET, PARTITIONS))
+    for memory in (later, at_start):
+        memory.carry(event(attributes={"id": "e-0"}), newer, event(attributes={"id": "e-2"}))
+    assert later.topics == at_start.topics and later.states == at_start.states
+    assert all(later.restored(partition) == state for partition, state in later.states.items())
+
+
+def test_a_gate_set_back_to_the_first_record_makes_nothing_new_of_what_was_learned_later() -> None:
+    memory = Memory(rulebook=own_rules())
+    known, newer = with_a_note(memory)
+    memory.rulebook.learn(known)
+    memory.carry(event(attributes={"id": "e-0"}), newer)
+    before = {place: list(log) for place, log in memory.topics.items()}
+    for passed in memory.pass_gate(memory.all("in.mes")):
+        memory.apply([passed])
+    changed = {topic for (topic, _), log in memory.topics.items() if log != before.get((topic, _))}
+    assert changed == {"events.veteran", "receipts.mes"}
+    verdicts = sorted(unpack(each.value)["verdict"] for each in memory.all("receipts.mes"))
+    assert verdicts == ["APPLIED"] * 2 + ["DUPLICATE"] * 2
+
+
+def test_the_ledger_of_a_worker_that_has_not_learned_it_asks_for_it() -> None:
+    """Another worker's gate let it through."""
+    elsewhere, here = Memory(rulebook=own_rules()), Memory(rulebook=own_rules())
+    known, newer = with_a_note(elsewhere)
+    elsewhere.rulebook.learn(known)
+    passed = elsewhere.pass_gate([elsewhere.send(newer)])
+    with pytest.raises(SchemaWanted) as wanted:
+        here.apply(passed)
+    assert wanted.value.id == known.versions(VETERAN)[-1].id and not here.topics
+    here.rulebook.learn(known)
+    here.apply(passed)
+    assert [unpack(each.value)["verdict"] for each in here.all("receipts.mes")] == ["APPLIED"]
+
+
+def test_a_text_that_is_no_schema_of_records_is_left_out() -> None:
+    for written in ("[]", '"string"', '{"type":"record","name":"A","fields":[{"name":"x","type":"t.Other"}]}'):
+        ids = SimpleNamespace(versions=lambda *_, written=written, **__: [SimpleNamespace(id=7, schema=written)])
+        assert own_rules().learn(ids) == {}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
