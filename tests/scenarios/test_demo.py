@@ -140,7 +140,7 @@ def _percentiles(latency: dict[str, Any]) -> Iterator[str]:
         yield from _percentiles(value) if isinstance(value, dict) else (name,)
 
 
-@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ends", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_ctrl_c_ends_the_load_and_the_account_is_still_balanced(tmp_path: Path, ends: signal.Signals) -> None:
     with demo(tmp_path, "--rate", "100") as running:
         until(running.running, "the demo runs")

@@ -33,6 +33,7 @@ def started(stage: Stage, port: int) -> Worker:
     return worker
 
 
+@pytest.mark.long
 def test_a_registry_that_comes_back_soon_costs_no_event_and_one_that_does_not_holds_up_nobody(stage: Stage) -> None:
     (port,), sender = free_ports(1), Sender(stage)
     worker = started(stage, port)
