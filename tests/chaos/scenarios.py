@@ -127,15 +127,16 @@ def broker_away(pause: float, frozen: float) -> Faults:
 
 
 def gateway_away(rounds: int, pause: float, frozen: float) -> Faults:
-    """The gateway is killed, and the broker that it writes to killed, stopped and frozen."""
+    """The gateway is killed, the broker that it writes to killed, and both are lost at once; from the second round on
+    the broker is stopped and frozen as well."""
 
     def faults(stage: Stage) -> None:
-        for _ in range(rounds):
+        for number in range(rounds):
+            gentle = [lambda: stage.stop_broker(pause), lambda: stage.freeze_broker(frozen)]
             for fault in (
                 stage.kill_gateway,
                 lambda: stage.kill_broker(pause),
-                lambda: stage.stop_broker(pause),
-                lambda: stage.freeze_broker(frozen),
+                *(gentle if number else ()),
                 lambda: stage.lose_both(frozen),
             ):
                 stage.sleep(2)
@@ -191,7 +192,7 @@ QUICK = (  # a tenth of every load is resent; each scenario of its own takes ten
     Scenario("rebalances", 120, rebalances(8)),
     Scenario("set-back", 0, nothing(0), after="set_back", failover=False),
     Scenario("graceful-stops", 120, stop_workers(2), failover=False),
-    Scenario("kill-and-freeze-workers", 120, one_after_another(kill_workers(3, 3), freeze_worker(1))),
+    Scenario("kill-and-freeze-workers", 120, one_after_another(kill_workers(2, 3), freeze_worker(1))),
     Scenario("crash-in-batch", 240, crash_in_batch(_HALF[:4])),
     Scenario("gateway-and-broker-away", 120, gateway_away(1, 1, 4), load=_HTTP),
     Scenario("poison", 6, nothing(0), load={"rate": 500.0, "poisoned": 0.5, "whole": True}, failover=False, calm=True),
