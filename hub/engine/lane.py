@@ -38,6 +38,10 @@ HEARTBEAT_MS = 300
 """A member learns by its heartbeat that another has left: what a worker that stops hands over waits so long."""
 
 
+MAX_POLL_MS = 86_400_000
+"""A consumer that is not asked for records for so long leaves its group, and aiokafka lets it back in only when it is
+asked: never, where all its numbers were waiting. Whether a lane gets on is for the lane to see."""
+
 LEAVE_SECONDS = 3.0
 """How long leaving the group may take; a worker that stops does stop, and its session ends by itself."""
 
@@ -81,7 +85,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             session_timeout_ms=8_000,
             heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=30_000,
-            max_poll_interval_ms=300_000,
+            max_poll_interval_ms=MAX_POLL_MS,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=30_000,
             partition_assignment_strategy=[Numbers],

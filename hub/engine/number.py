@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from aiokafka import TopicPartition
@@ -34,6 +34,7 @@ from hub.pipeline.pause import TOPIC as STATE
 from hub.pipeline.summarise import Chain, summarise
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 FENCED_WAIT = 2.0
@@ -48,6 +49,10 @@ END_SECONDS = 4.0
 
 ALONE_SECONDS = 5.0
 """Records under suspicion that do not come for so long are gone: retention took them, or it was a marker."""
+
+
+class _GivenBack(Exception):
+    """The number is given back while it waits: nothing of the batch has been begun."""
 
 
 class Kept(NamedTuple):
@@ -78,7 +83,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._commits, self._taking, self._anew = 0, False, True
+        self._commits, self._taking, self._waiting, self._anew = 0, False, False, True
         self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
@@ -93,7 +98,7 @@ class Number:
         Gives what the number can begin with if it comes back; None where the last transaction's outcome is not known.
         """
         self._stopping.set()
-        if self._taking or not self.ready:
+        if self._taking or self._waiting or not self.ready:
             self._task.cancel()
         done, _ = await asyncio.wait({self._task}, timeout=END_SECONDS)
         if not done:
@@ -115,6 +120,8 @@ class Number:
             try:
                 await self._start()
                 await self._carry()
+            except _GivenBack:
+                return
             except Fatal as error:
                 self._fatal(error)
                 return
@@ -255,8 +262,8 @@ class Number:
                 await suspects.passed(self._producer, self._committed, 0)
             else:
                 await suspects.begin(self._producer, self._committed)
-                with suppress(StepFailed):
-                    await self._result(records)
+                with suppress(StepFailed, SchemaWanted):  # nothing is waited for here: only a step counts
+                    self._stepping.result(self._state, records)
                 await suspects.end(self._producer, self._committed)
                 await self._work(records)
                 await suspects.passed(self._producer, self._committed, len(records))
@@ -306,11 +313,27 @@ class Number:
             try:
                 result = self._stepping.result(self._state, records)
             except SchemaWanted as wanted:
-                await versions.wanted(wanted.id)
+                await self._waited(versions.wanted(wanted.id))
                 continue
-            if result.unknown and await versions.learned(result.unknown, anew=self._anew):
-                return self._stepping.result(self._state, records)
-            return result
+            if not result.unknown:
+                return result
+            learned = await self._waited(versions.learned(result.unknown, anew=self._anew))
+            return self._stepping.result(self._state, records) if learned else result
+
+    async def _waited(self, answer: Coroutine[Any, Any, T]) -> T:
+        """The registry's answer. Where the number is given back meanwhile, nothing of the batch is in flight: raises
+        `_GivenBack`, and who has the number next reads the batch again."""
+        self._waiting = True
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not self._stopping.is_set():
+                raise
+            task.uncancel()
+            raise _GivenBack from None
+        finally:
+            self._waiting = False
 
     async def _commit(self, records: Batch, result: Result) -> None:
         runtime, spec = self._runtime, self._spec

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -27,8 +28,12 @@ BURST, EVERY_SECONDS = 10, 10.0
 """So many look-ups an agency may cause one after the other, and then one in so many seconds: types are released
 together, each with its new id. What it uses beyond that is refused unseen."""
 
-MISSED_SECONDS, MISSED_IDS = 30.0, 10_000
-"""How long, and how many of them, ids are remembered that were not there."""
+WANTED_IDS = 100
+"""So many ids of one agency make up one look-up. What it uses beyond that is refused unseen as well."""
+
+BEHIND_SECONDS, MISSED_SECONDS, MISSED_IDS = 2.0, 30.0, 10_000
+"""How long, and how many of them, ids are remembered that were not there: at first for as long as a node of a registry
+may be behind another one."""
 
 Used = tuple[str, int]
 """An agency, and a schema id that it used; the ledger's own questions are nobody's."""
@@ -57,7 +62,7 @@ class _Look:
     """A look-up, and for what; `task` tells whether it was answered."""
 
     wanted: list[Used] = field(default_factory=list)
-    agencies: set[str] = field(default_factory=set)
+    agencies: Counter[str] = field(default_factory=Counter)
     task: asyncio.Task[bool] = field(init=False)
 
 
@@ -92,11 +97,13 @@ class Versions:
     async def wanted(self, id: int) -> None:
         """Returns once the id is known, which the gate has let through: there is nothing to refuse, and no limit.
         Raises `Fatal` where it is not registered."""
+        since = self._clock()
         while not self._known(id):
-            if not await self._answered({self._planned(("", id))}, ANSWER_SECONDS):
+            answered = await self._answered({self._planned(("", id))}, ANSWER_SECONDS)
+            if not self._known(id):
+                if answered and self._clock() - since > PATIENCE_SECONDS:  # no node is behind for so long
+                    raise Fatal(f"a record that passed the gate names schema id {id}, which is of no event type here")
                 await asyncio.sleep(AWAY_SECONDS)
-            elif not self._known(id):
-                raise Fatal(f"a record that passed the gate names schema id {id}, which is of no event type here")
 
     def _known(self, id: int) -> bool:
         return id in self._rules.gate_readers
@@ -104,15 +111,13 @@ class Versions:
     def _look_of(self, used: Used) -> _Look | None:
         """The look-up that will tell of the id; None where there is nothing to tell, or it is not looked for."""
         agency, id = used
-        if self._known(id) or self._clock() - self._missed.get(used, -math.inf) < MISSED_SECONDS:
+        if self._known(id) or self._clock() < self._missed.get(used, -math.inf):
             return None
-        may_ask = used in self._looks or (len(self._looks) < MISSED_IDS and self._may_ask(agency))
-        return self._planned(used) if may_ask else None
+        return self._planned(used) if used in self._looks or self._may_ask(agency) else None
 
     def _may_ask(self, agency: str) -> bool:
-        """What is not answered costs nothing: while the registry is away there are few look-ups in any case."""
-        if self._away_since is not None or (self._next is not None and agency in self._next.agencies):
-            return True
+        if self._next is not None and agency in self._next.agencies:
+            return self._next.agencies[agency] < WANTED_IDS
         now = self._clock()
         spent = max(self._spent.get(agency, now), now)
         if spent - now > (BURST - 1) * EVERY_SECONDS:
@@ -130,7 +135,7 @@ class Versions:
             look = self._next = _Look()
             look.task = asyncio.create_task(self._run(look), name="versions")
         look.wanted.append(used)
-        look.agencies.add(used[0])
+        look.agencies[used[0]] += 1
         self._looks[used] = look
         return look
 
@@ -148,6 +153,8 @@ class Versions:
                 del self._looks[used]
         if answered:
             self._miss(look.wanted)
+        else:
+            self._give_back(look.agencies)
         return answered
 
     async def _asked(self, ids: Collection[int]) -> bool:
@@ -186,10 +193,16 @@ class Versions:
         away = self._away_since is not None and not self._patient()
         return away and self._clock() - self._failed < PATIENCE_SECONDS
 
+    def _give_back(self, agencies: Collection[str]) -> None:
+        """What was not answered counts for nothing: while the registry is away there are few look-ups in any case."""
+        for agency in agencies:
+            if agency in self._spent:
+                self._spent[agency] -= EVERY_SECONDS
+
     def _miss(self, wanted: Collection[Used]) -> None:
         for used in wanted:
             if not self._known(used[1]):
-                self._missed.pop(used, None)  # so that the oldest stay the first
-                self._missed[used] = self._clock()
+                again = self._missed.pop(used, None) is not None  # and so the oldest stay the first
+                self._missed[used] = self._clock() + (MISSED_SECONDS if again else BEHIND_SECONDS)
         while len(self._missed) > MISSED_IDS:
             del self._missed[next(iter(self._missed))]

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
-from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.partitioner import murmur2
 
 from hub.errors import Retry
 from hub.kafka.connection import Connection
@@ -207,9 +207,10 @@ class Appender:
         return producer
 
 
+@lru_cache(maxsize=65_536)
 def _number(key: bytes, partitions: int) -> int:
-    """As librdkafka's `consistent` partitioner has it; Java's hash, in Python, is a tenth of an event's time."""
-    return crc32(key) % partitions
+    """As Java's default partitioner has it."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 @lru_cache(maxsize=4_096)

@@ -190,8 +190,14 @@ def compatible(
     schemas: Schemas, subject: str, draft: Draft, version: str | None, of: EventType | None = None
 ) -> list[str]:
     """Messages against that version, or against those that the level asks for, and the catalogue's type; empty:
-    compatible. Raises `Refused` (42201) where nobody could register it whatever there is."""
-    sound(schemas, subject, draft, of)
+    compatible. Raises `Refused` (42201) where nobody could register it whatever there is; what is there already can be.
+    """
+    parse(whole(schemas, draft.schema, draft.references))
+    normalize = normalizes(schemas, subject, draft.normalize)
+    if schemas.same(subject, draft.schema, draft.references, normalize=normalize) is None:
+        sound(schemas, subject, draft, of)
+    else:
+        of = None
     return incompatibilities(schemas, subject, draft, _compared(schemas, subject, version), of)
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
@@ -179,10 +180,13 @@ class Versions:
     known: set[int] = field(default_factory=set)
     looks: int = 0
     anew: list[bool] = field(default_factory=list)
+    slow: asyncio.Event | None = None
 
     async def learned(self, unknown: set[tuple[str, int]], *, anew: bool) -> bool:
         self.looks += 1
         self.anew.append(anew)
+        if self.slow:
+            await self.slow.wait()
         if self.away:
             self.away -= 1
             raise Retry("away")
@@ -192,6 +196,8 @@ class Versions:
 
     async def wanted(self, id: int) -> None:
         self.looks += 1
+        if self.slow:
+            await self.slow.wait()
         if id not in self.there:
             raise Fatal(f"schema id {id}")
         self.known.add(id)
@@ -402,6 +408,33 @@ def test_a_step_that_cannot_do_without_a_schema_id_gets_it(wanted: frozenset[int
     carried(broker, Step(wanted=wanted, versions=versions), batch)
     assert written(broker, "events") == [b"%d" % n for n in range(30)] and not written(broker, "dlq")
     assert versions.looks == len(wanted) and len(broker.producers) == 1
+
+
+@pytest.mark.parametrize("asked", ["unknown", "wanted"])
+def test_a_number_given_back_while_the_registry_is_asked_leaves_all_as_it_was(asked: str) -> None:
+    """At once, however often: no record is taken for one on which processes die, and the state need not be rebuilt."""
+
+    async def run() -> None:
+        versions, broker = Versions(frozenset({5}), slow=asyncio.Event()), Broker(records(9))
+        step = Step(versions=versions, **{asked: frozenset({5})})
+        with without_kafka(broker):
+            kept, it = None, made(broker, step, batch=3)
+            for hand_over in range(8):
+                it = made(broker, step, batch=3, process=f"process {hand_over % 2}")
+                it.start(kept)
+                await it.until(lambda: versions.looks > hand_over)  # noqa: B023 - it is called here
+                async with asyncio.timeout(1):
+                    kept = await it.number.end()
+                assert kept is not None and kept.state == {"count": 3} and not it.restarts
+            assert broker.rebuilds == 1
+            assert versions.slow is not None
+            versions.slow.set()
+            it.start(kept)
+            await it.until(it.done)
+            await it.number.end()
+        assert written(broker, "events") == [b"%d" % n for n in range(9)] and not written(broker, "dlq")
+
+    asyncio.run(run())
 
 
 def test_a_schema_id_that_passed_the_gate_and_is_not_registered_is_fatal() -> None:

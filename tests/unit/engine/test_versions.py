@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -18,11 +18,13 @@ from world import PARTITIONS, SECRET, VETERAN, catalogue
 from hub.engine import versions
 from hub.engine.versions import (
     AGAIN_SECONDS,
+    BEHIND_SECONDS,
     BURST,
     EVERY_SECONDS,
     FORGET_SECONDS,
     MISSED_SECONDS,
     PATIENCE_SECONDS,
+    WANTED_IDS,
     Versions,
 )
 from hub.errors import Fatal, Retry
@@ -77,6 +79,10 @@ class World:
         self.rules = compile_rulebook(catalogue(), self.registry.known, SECRET, PARTITIONS)
         self.versions = Versions(self.rules, self.registry.look_up, lambda: self.now)
 
+    async def looked(self, times: int) -> None:
+        while len(self.registry.looks) < times:  # noqa: ASYNC110 - a thread looks
+            await asyncio.sleep(0)
+
     async def found(self, *used: tuple[str, int]) -> bool:
         return await self.versions.learned(set(used))
 
@@ -101,12 +107,21 @@ async def test_what_was_registered_since_is_found_and_read_from_then_on() -> Non
 @on_a_loop
 async def test_what_nobody_registered_is_not_looked_for_again_for_a_while() -> None:
     async with world() as it:
-        for _ in range(3):
-            assert not await it.found(("mod", 9999))
-        assert it.registry.looks == [(9999,)]
-        it.now += MISSED_SECONDS
-        assert not await it.found(("mod", 9999))
-        assert len(it.registry.looks) == 2
+        for looks, pause in ((1, BEHIND_SECONDS), (2, MISSED_SECONDS), (3, MISSED_SECONDS)):
+            for _ in range(3):
+                assert not await it.found(("mod", 9999))
+            assert it.registry.looks == looks * [(9999,)]
+            it.now += pause
+
+
+@on_a_loop
+async def test_an_id_that_one_node_did_not_have_yet_is_looked_for_soon() -> None:
+    async with world() as it:
+        id = it.registry.known.highest_id + 1
+        assert not await it.found(("mod", id))
+        assert it.registry.register() == id
+        it.now += BEHIND_SECONDS
+        assert await it.found(("mod", id))
 
 
 @on_a_loop
@@ -165,6 +180,28 @@ async def test_a_flood_of_ids_is_looked_for_a_few_times_and_the_ids_of_others_ar
         for number in range(1000):
             assert not await it.found(("mes", 20_000 + number))
         assert len(it.registry.looks) == BURST + 1 + 3
+
+
+@on_a_loop
+async def test_how_many_one_agency_makes_up_at_once_hides_nobodys_id() -> None:
+    async with world() as it:
+        id = it.registry.register()
+        made_up = [("mes", 10_000 + number) for number in range(3 * WANTED_IDS)]
+        assert all(await asyncio.gather(it.found(*made_up, ("mod", id)), it.found(("mod", id))))
+        assert [len(looked) for looked in it.registry.looks] == [WANTED_IDS + 1]
+
+
+@on_a_loop
+async def test_a_slow_registry_is_asked_no_more_often() -> None:
+    """Who waits no longer is not told what comes; but it was an answer, and counts."""
+    async with world() as it:
+        for number in range(2 * BURST):
+            it.registry.held = threading.Event()
+            with mock.patch.multiple(versions, ANSWER_SECONDS=0.01), suppress(Retry):
+                await it.found(("mes", 10_000 + number))
+            it.registry.held.set()
+            await asyncio.gather(*(look.task for look in it.versions._looks.values()))
+        assert len(it.registry.looks) == BURST
 
 
 @on_a_loop
@@ -282,9 +319,25 @@ async def test_what_passed_the_gate_is_waited_for_as_long_as_it_takes() -> None:
 
 @on_a_loop
 async def test_what_passed_the_gate_and_is_not_registered_is_fatal() -> None:
+    """After a while: the node that was asked may be behind the one that the gate asked."""
     async with world() as it:
+        waiting = asyncio.create_task(it.versions.wanted(9999))
+        await it.looked(3)
+        assert not waiting.done()
+        it.now += PATIENCE_SECONDS + 1
         with pytest.raises(Fatal, match="schema id 9999"):
-            await it.versions.wanted(9999)
+            await waiting
+
+
+@on_a_loop
+async def test_what_passed_another_gate_is_read_once_this_node_has_it() -> None:
+    async with world() as it:
+        id = it.registry.known.highest_id + 1
+        waiting = asyncio.create_task(it.versions.wanted(id))
+        await it.looked(1)
+        assert it.registry.register() == id
+        await waiting
+        assert id in it.rules.ledger_readers
 
 
 @on_a_loop
