@@ -78,6 +78,8 @@ class Versions:
         self._spent: dict[str, float] = {}
         self._began = self._failed = -math.inf
         self._away_since: float | None = None
+        self._told = set[int]()
+        self._tell()
 
     async def learned(self, unknown: Collection[Used], *, anew: bool = False) -> bool:
         """Whether one of these ids is known by now. Raises `Retry` where the registry does not answer and is waited
@@ -168,7 +170,15 @@ class Versions:
         self._away_since = None
         for id, name in found.items():
             log.info("a version registered since the start is read from now on", type=name, schema_id=id)
+        self._tell()
         return True
+
+    def _tell(self) -> None:
+        """Of what is registered and cannot be read here, once."""
+        for id, name in self._rules.gate_readers.unreadable.items():
+            if id not in self._told:
+                self._told.add(id)
+                log.warning("a registered version cannot be read: its id is unknown here", type=name, schema_id=id)
 
     async def _answered(self, looks: Collection[_Look], seconds: float) -> bool:
         done, late = await asyncio.wait([look.task for look in looks], timeout=seconds)

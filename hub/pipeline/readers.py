@@ -44,28 +44,32 @@ class Readers(dict[int, Reader]):
     def __init__(self, types: Mapping[str, EventType], make: Make, ids: SchemaIds) -> None:
         super().__init__()
         self._types, self._make = types, make
+        self.unreadable: dict[int, str] = {}
         self.learn(ids)
 
     def learn(self, ids: SchemaIds) -> dict[int, str]:
         """Add what is registered and not here yet; returns the types by the ids that are new.
 
         Deleted versions too: what was written once stays readable. One that this hub cannot read at all (references,
-        another language) is left out: its id is as unknown as one that nobody registered.
+        another language) is left out, and its type noted in `unreadable`: its id is as unknown as one that nobody
+        registered.
         """
         found = {
             version.id: (name, version.schema)
             for name in self._types
             for version in ids.versions(name, deleted=True)
-            if version.id not in self
+            if version.id not in self and version.id not in self.unreadable
         }
         return {id: name for id, (name, text) in found.items() if self._add(id, self._types[name], text)}
 
     def _add(self, id: int, of: EventType, text: str) -> bool:
         try:
             written = json.loads(text)
-            if not isinstance(codec_of(written).shape, Record):
-                return False
+            readable = isinstance(codec_of(written).shape, Record)
         except Exception:  # whatever is wrong with it, what one agency registered must not end a hub that runs
-            return False
-        self[id] = self._make(of, written)
-        return True
+            readable = False
+        if readable:
+            self[id] = self._make(of, written)
+        else:
+            self.unreadable[id] = of.name
+        return readable

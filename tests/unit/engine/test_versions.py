@@ -351,4 +351,7 @@ async def test_a_text_that_says_nothing_here_is_as_unknown_as_none() -> None:
             with mock.patch("hub.registry.schemas.canonical", lambda text, **_: text):
                 (entry,) = it.registry.known.assign([(VETERAN, text)])
             assert not await it.found(("mod", entry.id))
+            assert it.rules.gate_readers.unreadable[entry.id] == VETERAN
+        told = [call.kwargs["schema_id"] for call in versions.log.warning.call_args_list]  # type: ignore[attr-defined]
+        assert told == sorted(it.rules.gate_readers.unreadable), "each is told of once"
         assert await it.found(("mod", it.registry.register()))
