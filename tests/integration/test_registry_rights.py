@@ -15,6 +15,7 @@ from registry_server import Registry, sent, serving
 from hub import registry as schema_registry
 from hub.catalogue import load
 from hub.kafka.connection import Connection
+from hub.registry import soundness
 from hub.registry.store import Store
 
 TYPE = "az.zefer.veteran.VeteranStatusGranted"
@@ -143,13 +144,14 @@ def test_what_is_called_compatible_may_be_registered(closed: str, version: str) 
     operator.ask("DELETE", f"/config/{TYPE}")
 
 
-def test_every_schema_that_is_registered_is_compatible_with_itself(closed: str) -> None:
-    """Those of the hub's own making as well, of which its lint would not take each as somebody's new type."""
-    registry = Registry(closed, "meis")
-    for subject in registry.get("/subjects"):
-        text = registry.get(f"/subjects/{subject}/versions/latest")["schema"]
+def test_what_the_hub_registered_is_compatible_with_itself(closed: str) -> None:
+    """Its lint would not take each of it as somebody's new type."""
+    registry, catalogue = Registry(closed, "meis"), load()
+    refused = [subject for subject, text in catalogue.schemas() if soundness.own_problems(subject, json.loads(text))]
+    assert refused, "else there is nothing to see here"
+    for subject, text in catalogue.schemas():
         found = registry.ask("POST", f"/compatibility/subjects/{subject}/versions", {"schema": text}, verbose=True)
-        assert found.body["is_compatible"] is True, (subject, found)
+        assert found.body == {"is_compatible": True, "messages": []}, subject
 
 
 def test_confluents_client_is_told_so_before_it_registers(closed: str) -> None:
