@@ -43,7 +43,7 @@ SIDES = (
         "confluent_loop", "exactly once; state read back at start; no receipts, audit or headers", "confluent_loop.py"
     ),
     Side("kafka_streams", "exactly once v2 (JVM); state with changelog; no receipts, audit or headers", "java"),
-    Side("quixstreams", "exactly once; state in RocksDB with changelog", "quix_streams.py", 0.5),
+    Side("quixstreams", "exactly once; state in RocksDB with changelog", "quix_streams.py", 0.5, 2.0),
     Side("faust", "its exactly_once; state in tables with changelog", "plain_faust.py", 0.05, 3.0),
     Side("faststream", "at least once, no transactions; state in memory, not read back", "fast_stream.py", 0.05),
 )
