@@ -69,8 +69,13 @@ def _one(
     figures: Figures,
     say: Say,
 ) -> None:
+    """A run that says nothing is made once more: a side that stalls now and then has a pace all the same."""
     try:
-        rows.append(run_once(room, side, f"{side.name}-{number}", events, seconds))
+        try:
+            rows.append(run_once(room, side, f"{side.name}-{number}", events, seconds))
+        except ValueError as error:
+            say(f"{side.name}: {error}; once more")
+            rows.append(run_once(room, side, f"{side.name}-{number}-again", events, seconds))
     except (Unavailable, ValueError) as error:
         figures.reason = str(error)
         say(f"{side.name}: {error}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
+from bench import throughput
 from bench.chart import chart
+from bench.contenders import BY_NAME
 from bench.events import SCHEMAS, TYPE, events, number_of, raw_schema, resent
 from bench.latency import percentile
 from bench.ledger_log import FactsOf
@@ -15,7 +18,7 @@ from bench.readme import BEGIN, END, ROOT, write_readme
 from bench.room import SECRET
 from bench.scaling import BYTES_A_PERSON, BYTES_AN_EVENT, SOAK_PERSONS, catalogue_of, soaked
 from bench.targets import ratios, targets
-from bench.throughput import differences
+from bench.throughput import differences, measure
 from bench.watch import Sample, warm_pace
 from world import Memory, Rec
 
@@ -190,3 +193,22 @@ def test_readme_gets_the_figures_between_its_marks_and_nothing_else_changes(tmp_
 
 def test_readme_has_a_place_for_the_figures():
     assert BEGIN in (ROOT / "README.md").read_text() and END in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("fails", "measured"), [([], True), ([1], True), ([1, 3], True), ([1, 2], False)])
+def test_a_run_that_says_nothing_is_made_once_more(
+    monkeypatch: pytest.MonkeyPatch, fails: list[int], measured: bool
+) -> None:
+    """`fails`: which of the runs, in their order, see too few commits."""
+    names = list[str]()
+
+    def run_once(room: Any, side: Any, run: str, *_: Any) -> dict[str, float]:
+        names.append(run)
+        if len(names) - 1 in fails:
+            raise ValueError("only 1 commits were seen")
+        return {"events_per_second": 100.0, "cpu_us": 1.0, "broker_cpu_us": 1.0, "memory_mib": 1.0}
+
+    monkeypatch.setattr(throughput, "run_once", run_once)
+    found = measure(None, [BY_NAME["quixstreams"]], 1, 1, 3, 1.0, lambda _: None)["quixstreams"]  # type: ignore[arg-type]
+    assert len(set(names)) == len(names), "each with topics of its own"
+    assert (found.runs, found.reason) == ((3, None) if measured else (0, "only 1 commits were seen"))
