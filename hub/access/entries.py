@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from hub.access.verify import Unpack
-from hub.avro.records import RecordCodec
+from hub.avro.records import RecordCodec, schema_id_of
 from hub.errors import ConfigError
 
 SUBJECT = "hub.AuditEntry"
@@ -44,6 +44,6 @@ def unpacker(schemas: Registered) -> Unpack:
     def unpack(data: bytes) -> Mapping[str, Any]:
         if data[:1] != b"\0":
             raise ValueError("not in the wire format")
-        return codecs[int.from_bytes(data[1:5], "big")].unpack(data)
+        return codecs[schema_id_of(data)].unpack(data)
 
     return unpack

@@ -9,13 +9,10 @@ from typing import Any
 
 import fastavro
 
-from hub.avro.records import WIRE_HEADER_BYTES, without_logical_types
+from hub.avro.records import WIRE_HEADER_BYTES, schema_id_of, without_logical_types
 from hub.registry.schemas import Schemas
 
-
-def schema_id(value: bytes) -> int:
-    """Of the schema that the value says it was written with."""
-    return int.from_bytes(value[1:WIRE_HEADER_BYTES], "big")
+__all__ = ["Unpacker", "schema_id_of"]
 
 
 class Unpacker:
@@ -27,7 +24,7 @@ class Unpacker:
 
     def unpack(self, value: bytes) -> tuple[str, dict[str, Any]]:
         """Raises `KeyError` for an id that is not registered."""
-        name, schema = self._parsed(schema_id(value))
+        name, schema = self._parsed(schema_id_of(value))
         found = fastavro.schemaless_reader(io.BytesIO(value[WIRE_HEADER_BYTES:]), schema, None)
         assert isinstance(found, dict)
         return name, found

@@ -23,6 +23,11 @@ def wire_header(schema_id: int) -> bytes:
     return b"\0" + schema_id.to_bytes(4, "big")
 
 
+def schema_id_of(value: bytes) -> int:
+    """The schema id in Confluent's wire header; `value` is known to begin with one."""
+    return int.from_bytes(value[1:WIRE_HEADER_BYTES], "big")
+
+
 def without_logical_types(schema: Any) -> Any:
     """The same schema with every `logicalType` taken off; custom attributes go too, where they are not Avro's."""
     if isinstance(schema, list):

@@ -37,7 +37,6 @@ LOOK_SECONDS, ASK_SECONDS = 1.0, 3.0
 HEARTBEAT_MS = 300
 """A member learns by its heartbeat that another has left: what a worker that stops hands over waits so long."""
 
-
 MAX_POLL_MS = 86_400_000
 """A consumer that is not asked for records for so long leaves its group, and aiokafka lets it back in only when it is
 asked: never, where all its numbers were waiting. Whether a lane gets on is for the lane to see."""

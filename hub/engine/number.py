@@ -52,7 +52,7 @@ ALONE_SECONDS = 5.0
 
 
 class _GivenBack(Exception):
-    """The number is given back while it waits: nothing of the batch has been begun."""
+    """The number is given back while it waits, and nothing is in flight."""
 
 
 class Kept(NamedTuple):
@@ -83,7 +83,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._commits, self._taking, self._waiting, self._anew = 0, False, False, True
+        self._commits, self._waiting, self._anew = 0, False, True
         self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
@@ -98,7 +98,7 @@ class Number:
         Gives what the number can begin with if it comes back; None where the last transaction's outcome is not known.
         """
         self._stopping.set()
-        if self._taking or self._waiting or not self.ready:
+        if self._waiting or not self.ready:
             self._task.cancel()
         done, _ = await asyncio.wait({self._task}, timeout=END_SECONDS)
         if not done:
@@ -233,19 +233,12 @@ class Number:
     async def _taken(self, take: Taking, already: int = 0) -> list[Any]:
         """None where none came, or where the number is given back: aiokafka holds whoever asks until the next
         assignment, which waits for this number to end."""
-        self._taking = True
         try:
-            return await take(already)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or not self._stopping.is_set():
-                raise
-            task.uncancel()
+            return await self._unbound(take(already))
+        except _GivenBack:
             return []
         except OffsetOutOfRangeError as error:
             raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
-        finally:
-            self._taking = False
 
     async def _try_suspects(self) -> None:
         """Records on which processes have died: alone, in small parts, each noted before and after the step."""
@@ -313,16 +306,16 @@ class Number:
             try:
                 result = self._stepping.result(self._state, records)
             except SchemaWanted as wanted:
-                await self._waited(versions.wanted(wanted.id))
+                await self._unbound(versions.wanted(wanted.id))
                 continue
             if not result.unknown:
                 return result
-            learned = await self._waited(versions.learned(result.unknown, anew=self._anew))
+            learned = await self._unbound(versions.learned(result.unknown, anew=self._anew))
             return self._stepping.result(self._state, records) if learned else result
 
-    async def _waited(self, answer: Coroutine[Any, Any, T]) -> T:
-        """The registry's answer. Where the number is given back meanwhile, nothing of the batch is in flight: raises
-        `_GivenBack`, and who has the number next reads the batch again."""
+    async def _unbound(self, answer: Coroutine[Any, Any, T]) -> T:
+        """What is waited for while nothing is in flight. Raises `_GivenBack` where the number is given back meanwhile:
+        who has it next reads from the same place."""
         self._waiting = True
         try:
             return await answer

@@ -6,7 +6,7 @@ import threading
 import time
 
 from hub.avro.invalid import Invalid
-from hub.avro.records import WIRE_HEADER_BYTES
+from hub.avro.records import schema_id_of
 from hub.errors import Retry
 from hub.kafka.following import Lookup
 from hub.pipeline.attributes import said
@@ -32,7 +32,7 @@ class ReadBack:
             record = self._lookup.record(topic, int(partition), int(offset))
         if record is None or record.value is None:
             return None
-        reader = self._reader(int.from_bytes(record.value[1:WIRE_HEADER_BYTES], "big"))
+        reader = self._reader(schema_id_of(record.value))
         if reader is None:
             return None
         try:

@@ -213,7 +213,7 @@ def _number(key: bytes, partitions: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=65_536)
 def _partition(topic: str, number: int) -> TopicPartition:
     return TopicPartition(topic, number)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from hub.avro.records import WIRE_HEADER_BYTES
+from hub.avro.records import schema_id_of
 from hub.errors import Code
 from hub.event import Denial, Outcome, Output, Record, Rejection, Result, Tally, coordinates
 from hub.pipeline.authorise import authorise
@@ -114,7 +114,7 @@ class Gate:
         )
         result.tally[Tally(agency, self._stream(inbound), Outcome.REJECTED, rejection.code)] += 1
         if rejection.code is Code.SCHEMA_ID_UNKNOWN:
-            result.unknown.add((agency, int.from_bytes(inbound.value[1:WIRE_HEADER_BYTES], "big")))
+            result.unknown.add((agency, schema_id_of(inbound.value)))
         if rejection.code in DENIALS:
             result.denials.append(Denial(agency, f"publish {known or 'unknown'}", rejection.code, str(origin)))
 

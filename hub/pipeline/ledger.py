@@ -14,6 +14,7 @@ from itertools import product
 from typing import Any
 
 from hub.avro.packer import number
+from hub.avro.records import schema_id_of
 from hub.catalogue import Catalogue
 from hub.errors import Code, Fatal, SchemaWanted
 from hub.event import SOURCE_PREFIX, Outcome, Record, Rejection, Result, Row, Tally
@@ -142,7 +143,7 @@ class Ledger:
         return record, way, named, reading, who, what, who.hex().encode(), time, numbered
 
     def _way(self, value: bytes, named: Mapping[str, bytes]) -> Way:
-        schema_id = int.from_bytes(value[1:5], "big")
+        schema_id = schema_id_of(value)
         reader = self._rules.ledger_readers.get(schema_id)
         if reader is None:
             raise SchemaWanted(schema_id)  # the gate knew it: perhaps that of another worker, and since a moment

@@ -5,7 +5,7 @@ Source of the wire format: Confluent Schema Registry serializers (byte 0, 4-byte
 
 from __future__ import annotations
 
-from hub.avro.records import WIRE_HEADER_BYTES
+from hub.avro.records import WIRE_HEADER_BYTES, schema_id_of
 from hub.errors import Code
 from hub.event import Rejection
 from hub.pipeline.attributes import STEP, Attributes, read_attributes
@@ -18,7 +18,7 @@ def unwrap(inbound: Inbound, rules: Rulebook) -> Rejection | None:
     value = inbound.value
     if len(value) < WIRE_HEADER_BYTES or value[0]:
         return Rejection(Code.NOT_AVRO, STEP, "expected byte 0 and a 4-byte schema id before the Avro body")
-    schema_id = int.from_bytes(value[1:WIRE_HEADER_BYTES], "big")
+    schema_id = schema_id_of(value)
     inbound.headers = inbound.record.headers
     found = read_attributes(inbound.headers)
     if isinstance(found, Attributes):

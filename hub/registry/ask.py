@@ -126,15 +126,20 @@ def resolved(schemas: Schemas, entry: Entry) -> str:
     return canonical(compact(whole(schemas, entry.schema, entry.references)))
 
 
+def registered(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
+    """The version that says the same, as the subject compares, and is not deleted."""
+    normalize = normalizes(schemas, subject, draft.normalize)
+    return schemas.same(subject, draft.schema, draft.references, normalize=normalize)
+
+
 def lookup(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = False) -> Entry:
     """The version that says the same. Raises `Refused` (40401, 40403, 42201)."""
-    normalize = normalizes(schemas, subject, draft.normalize)
     parse(whole(schemas, draft.schema, draft.references))
     if not schemas.versions(subject, deleted=True):
         raise refusals.subject_missing(subject)
-    found = schemas.same(subject, draft.schema, draft.references, normalize=normalize)
+    found = registered(schemas, subject, draft)
     if found is None and deleted:
-        found = _same_deleted(schemas, subject, draft, normalize)
+        found = _same_deleted(schemas, subject, draft, normalizes(schemas, subject, draft.normalize))
     if found is None:
         raise refusals.schema_missing()
     return found
@@ -192,9 +197,7 @@ def compatible(
     """Messages against that version, or against those that the level asks for, and the catalogue's type; empty:
     compatible. Raises `Refused` (42201) where nobody could register it whatever there is; what is there already can be.
     """
-    parse(whole(schemas, draft.schema, draft.references))
-    normalize = normalizes(schemas, subject, draft.normalize)
-    if schemas.same(subject, draft.schema, draft.references, normalize=normalize) is None:
+    if registered(schemas, subject, draft) is None:
         sound(schemas, subject, draft, of)
     else:
         of = None

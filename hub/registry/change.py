@@ -34,8 +34,7 @@ class Decision(NamedTuple):
 
 def _known(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
     """What a registration of something that is there already finds. Raises `Refused` (42207): it has another id."""
-    normalize = ask.normalizes(schemas, subject, draft.normalize)
-    found = schemas.same(subject, draft.schema, draft.references, normalize=normalize)
+    found = ask.registered(schemas, subject, draft)
     if found is not None and draft.id not in (None, found.id):
         raise refusals.id_taken(found.id, draft.id or 0)
     return found

@@ -150,9 +150,8 @@ class _Checker(ReaderWriterCompatibilityChecker):
     def _choice(self, reader: UnionSchema, writer: Schema, location: list[str]) -> SchemaCompatibilityResult:
         """Into a union read goes what one of its branches takes."""
         for index, branch in enumerate(reader.schemas):
-            if _alike(branch, writer) and _moved(
-                branch, writer
-            ):  # readers settle on it, whatever else would take bytes
+            # readers settle on such a one, whatever else would take bytes
+            if _alike(branch, writer) and _moved(branch, writer):
                 return self.get_compatibility(branch, writer, str(index), location)
         before = len(self.found)
         for index, branch in enumerate(reader.schemas):

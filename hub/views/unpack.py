@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from hub.admin.records import Unpacker, schema_id
+from hub.admin.records import Unpacker, schema_id_of
 from hub.errors import Retry
 from hub.registry.schemas import Schemas
 
@@ -44,7 +44,7 @@ class Registered:
 
     def _again(self, data: bytes) -> tuple[str, Mapping[str, Any]] | None:
         with self._lock:
-            id, now = schema_id(data), time.monotonic()
+            id, now = schema_id_of(data), time.monotonic()
             if now - self._asked.get(id, -ASK_AGAIN_SECONDS) >= ASK_AGAIN_SECONDS:
                 try:
                     self._unpacker = Unpacker(self._read())

@@ -83,6 +83,14 @@ class World:
         while len(self.registry.looks) < times:  # noqa: ASYNC110 - a thread looks
             await asyncio.sleep(0)
 
+    async def patience_ends(self, id: int) -> None:
+        """No answer comes: the line waits, until now."""
+        for seconds in (0, PATIENCE_SECONDS - 1):
+            self.now += seconds
+            with pytest.raises(Retry):
+                await self.found(("mod", id))
+        self.now += 1
+
     async def found(self, *used: tuple[str, int]) -> bool:
         return await self.versions.learned(set(used))
 
@@ -256,11 +264,7 @@ async def test_who_comes_back_after_an_outage_asks_before_anything_is_refused() 
 async def test_who_has_just_started_waits_for_an_answer_though_others_have_given_up() -> None:
     async with world() as it:
         id, it.registry.away = it.registry.register(), True
-        for seconds in (0, PATIENCE_SECONDS - 1):
-            it.now += seconds
-            with pytest.raises(Retry):
-                await it.found(("mod", id))
-        it.now += 1
+        await it.patience_ends(id)
         assert not await it.versions.learned({("mod", id)}, anew=True), "it does not start again and again"
         it.registry.away = False
         assert not await it.found(("mod", id))
@@ -291,11 +295,8 @@ async def test_what_an_outage_refused_is_looked_for_as_soon_as_there_is_an_answe
 async def test_a_registry_that_takes_for_ever_is_away() -> None:
     async with world() as it:
         it.registry.held, id = threading.Event(), it.registry.register()
-        for seconds in (0, PATIENCE_SECONDS - 1):
-            it.now += seconds
-            with mock.patch.multiple(versions, ANSWER_SECONDS=0.05), pytest.raises(Retry):
-                await it.found(("mod", id))
-        it.now += 1
+        with mock.patch.multiple(versions, ANSWER_SECONDS=0.05):
+            await it.patience_ends(id)
         assert not await it.found(("mod", id)), "nobody waits behind it"
         assert len(it.registry.looks) == 1, "one thread at a time"
         it.registry.held.set()
