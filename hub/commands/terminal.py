@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,7 @@ err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_COLUMNS)
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="All that a run keeps; HUB_DATA_DIR.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Agencies = Annotated[list[str] | None, typer.Option("--agency", help="An agency's code; may be repeated.")]
 Lang = Annotated[str, typer.Option("--lang", help="az or en.")]
 
 
@@ -63,6 +66,14 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for row in rows:
         found.add_row(*(Text(cell) for cell in row))
     out.print(found)
+
+
+def stop_event() -> threading.Event:
+    """Set when the process is told to end: SIGTERM, or Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

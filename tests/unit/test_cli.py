@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner
 from world import VETERAN, catalogue, moved_on, schemas, unpack
 
-from hub import cli, logs
+from hub import cli, logs, metrics, registry
 from hub.admin import publish as publishing
 from hub.catalogue import SCHEMAS
 from hub.kafka import clients
@@ -78,7 +78,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a broker answered, with every schema registered; nothing can be sent to it."""
     monkeypatch.setenv("HUB_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    monkeypatch.setattr(cli.registry, "read", lambda _: schemas())
+    monkeypatch.setattr(registry, "read", lambda _: schemas())
     monkeypatch.setattr(clients, "CONNECT_MS", 200)
 
 
@@ -88,17 +88,24 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, An
         yield from commands(inner, (*path, name))
 
 
-ALL = dict(commands(typer.main.get_command(cli.app)))
+WHOLE = cli.assemble([])
+ALL = dict(commands(typer.main.get_command(WHOLE)))
 
 
 @pytest.mark.parametrize("command", ALL)
 def test_every_command_has_help_that_says_what_it_does(command: str) -> None:
     wide = CliRunner(env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"})
-    result = wide.invoke(cli.app, [*command.split(), "--help"])
+    result = wide.invoke(WHOLE, [*command.split(), "--help"])
     assert result.exit_code == 0 and "Usage:" in result.output
     said = " ".join(result.output.split())
     assert len(ALL[command].help.split()) > 2 and " ".join(ALL[command].help.split()) in said
-    assert wide.invoke(cli.app, [*command.split(), "-h"]).output == result.output
+    alone = cli.assemble(command.split())
+    assert wide.invoke(alone, [*command.split(), "-h"]).output == result.output
+
+
+def test_a_word_that_is_no_command_is_answered_with_the_nearest(run: Run) -> None:
+    said = run("topic", "plan")
+    assert said.code == 2 and "No such command 'topic'. Did you mean 'topics'?" in " ".join(said.err.split())
 
 
 def test_the_commands_of_the_contract_that_this_release_has_are_there() -> None:
@@ -191,8 +198,8 @@ def test_a_schema_is_shown_as_it_is_registered(run: Run) -> None:
 
 def test_the_table_of_metrics_names_each_with_its_labels(run: Run) -> None:
     said = run("metrics")
-    assert said.code == 0 and said.out.count("\n") == 1 + len(cli.metrics.ALL)
-    assert all(each.name in said.out for each in cli.metrics.ALL)
+    assert said.code == 0 and said.out.count("\n") == 1 + len(metrics.ALL)
+    assert all(each.name in said.out for each in metrics.ALL)
 
 
 def edited(given: Mapping[str, Any], **data: Any) -> dict[str, Any]:
@@ -255,7 +262,7 @@ def test_an_event_is_written_as_the_catalogue_has_its_type(
 ) -> None:
     """The type's owner has registered a newer version: what is sent still names the one that it was written with."""
     sent: list[Any] = []
-    monkeypatch.setattr(cli.registry, "read", lambda _: moved_on())
+    monkeypatch.setattr(registry, "read", lambda _: moved_on())
     monkeypatch.setattr(publishing, "send", lambda _, agency, drafts: sent.extend(drafts) or [])
     (tmp_path / "events.json").write_text(json.dumps(EVENT))
     assert run("publish", str(tmp_path / "events.json"), "--as", "mod").code == 0
@@ -267,7 +274,7 @@ def test_an_event_is_written_as_the_catalogue_has_its_type(
 def test_what_is_not_registered_is_a_sentence(
     run: Run, registered: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli.registry, "read", lambda _: cli.registry.Schemas())
+    monkeypatch.setattr(registry, "read", lambda _: registry.Schemas())
     (tmp_path / "events.json").write_text(json.dumps(EVENT))
     a_sentence(run("publish", str(tmp_path / "events.json"), "--as", "mod"), VETERAN, "hub topics apply")
     a_sentence(run("simulate"), "not registered", "hub topics apply")

@@ -15,9 +15,11 @@ from gateway_room import event
 from world import catalogue, schemas
 
 from hub import cli, logs
+from hub.admin import dead_letters
 from hub.admin.dead_letters import DeadLetter
 from hub.admin.publish import Draft
 from hub.commands import events, explain, pausing
+from hub.commands import machine as machine_commands
 from hub.machine import demo as machine_demo
 from hub.machine import hub as machine
 from hub.pipeline.pause import Pause
@@ -56,8 +58,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.fixture
 def letter(monkeypatch: pytest.MonkeyPatch) -> None:
     found = DeadLetter("mod", "in.mod/3/1", ENVELOPE)
-    monkeypatch.setattr(cli.dead_letters, "find", lambda *_: found)
-    monkeypatch.setattr(cli.dead_letters, "letters", lambda *_: iter([found]))
+    monkeypatch.setattr(dead_letters, "find", lambda *_: found)
+    monkeypatch.setattr(dead_letters, "letters", lambda *_: iter([found]))
 
 
 def test_a_dead_letter_says_its_times_as_times_and_its_pointer_once(run: Run, letter: None) -> None:
@@ -174,7 +176,7 @@ def test_a_port_that_is_taken_is_said(
 ) -> None:
     at = SimpleNamespace(port=registry) if registry else None
     hub = SimpleNamespace(gateway=SimpleNamespace(port=gateway), registry=at)
-    lines = list(cli._elsewhere(Settings(**given), hub))  # type: ignore[arg-type]
+    lines = list(machine_commands._elsewhere(Settings(**given), hub))  # type: ignore[arg-type]
     assert len(lines) == len(said) and all(text in line for text, line in zip(said, lines, strict=True))
 
 

@@ -1,0 +1,57 @@
+"""`hub topics`: what the broker has beside what the catalogue wants."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from hub import registry
+from hub.admin import topics
+from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of
+from hub.machine.running import connect
+from hub.settings import Settings
+
+app = typer.Typer(help="Topics, as the catalogue wants them.", no_args_is_help=True)
+
+
+@app.command("plan")
+def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """What `apply` would do. Changes nothing; exit code 3 when the broker is not as the catalogue wants it."""
+    settings = settings_of(data_dir=data_dir)
+    found = _planned(settings)[1]
+    _print_plan(found, as_json)
+    raise typer.Exit(3 if found.create or found.alter or found.drift else 0)
+
+
+@app.command("apply")
+def topics_apply(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless."""
+    settings = settings_of(data_dir=data_dir)
+    connection, found = _planned(settings)
+    notes = topics.apply(connection, found)
+    registry.register(connection, catalogue_of(settings).schemas())
+    _print_plan(found, as_json)
+    for note in notes:
+        err.print(note)
+
+
+def _planned(settings: Settings) -> tuple[Any, topics.Plan]:
+    connection = connect(settings)
+    specs = topics.wanted(catalogue_of(settings), settings.partitions, settings.replication)
+    return connection, topics.plan(connection, specs)
+
+
+def _print_plan(found: topics.Plan, as_json: bool) -> None:
+    if as_json:
+        rows = {"create": [spec.name for spec in found.create], "unchanged": len(found.unchanged)}
+        rows |= {"alter": list(map(str, found.alter)), "drift": list(map(str, found.drift))}
+        print(json.dumps(rows))
+        return
+    out.print(f"create {len(found.create)}, alter {len(found.alter)}, unchanged {len(found.unchanged)}")
+    for what, changes in (("alter", found.alter), ("drift, for a person to decide", found.drift)):
+        for change in changes:
+            out.print(f"  {what}: {change}")
+    for spec in found.create:
+        out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)
