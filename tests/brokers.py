@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hub.errors import ConfigError
+from hub.kafka.apache import make_ready
 from hub.kafka.brokers import open_broker
 from hub.kafka.connection import Connection
 from hub.kafka.java import find_jars, find_java
@@ -50,9 +51,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if terminal is None or hasattr(session.config, "workerinput"):
         return  # one of several processes: the one that started them has done it
     try:
-        java = find_java()
         terminal.write_line("Apache Kafka: looking for its jars (the first time, Maven fetches 44 MB) …")
-        terminal.write_line(f"Apache Kafka: {find_jars()}, {java}")
+        program, jars = make_ready()
+        terminal.write_line(f"Apache Kafka: {jars}, {program}")
     except ConfigError as error:
         terminal.write_line(f"Apache Kafka: not here, its tests are skipped: {error}")
 

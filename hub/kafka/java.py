@@ -48,13 +48,14 @@ def _jars_of(home: Path) -> Path:
 def _cached_jars() -> Path:
     if not POM.is_file():
         raise ConfigError(f"broker apache: {POM} is missing: run from a checkout of the repository, {INSTEAD}")
-    jars = _cache() / f"kafka-{_kafka_version(POM)}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:8]}"
+    jars = cache() / f"kafka-{_kafka_version(POM)}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:8]}"
     if not jars.is_dir():
         _download(jars)
     return jars
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where what was fetched or made once for all runs of this user is kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zefer-hub"
 
 

@@ -19,6 +19,7 @@ from hub.kafka import address, java
 from hub.kafka.apache import Apache
 from hub.kafka.broker import Broker
 from hub.kafka.brokers import open_broker
+from hub.kafka.child import Child
 from hub.kafka.clients import admin, producer
 from hub.kafka.connection import Connection
 from hub.kafka.reading import read_all
@@ -220,6 +221,55 @@ def test_what_apache_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         java.find_jars()
     with pytest.raises(ConfigError, match="install a JDK 17"):
         java.find_java()
+
+
+def test_apache_starts_with_its_classes_as_they_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are made once, and a start that takes them says nothing of any that do not fit."""
+    unpacked(tmp_path, monkeypatch)
+    with Apache(tmp_path / "one"):
+        (archive,) = (tmp_path / "cache").rglob("*.jsa")
+    made, second = archive.stat(), Apache(tmp_path / "two")
+    with second:
+        assert f"-XX:SharedArchiveFile={archive}" in command(second)
+    assert archive.stat() == made
+    assert "[cds]" not in (tmp_path / "two" / "kafka" / "logs" / "console.log").read_text()
+
+
+@pytest.mark.long
+def test_classes_that_are_not_whole_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The JVM dies of half an archive."""
+    unpacked(tmp_path, monkeypatch)
+    stop = Child.stop
+
+    def cut(self: Child) -> None:
+        stop(self)
+        for made in tmp_path.rglob("made.jsa"):
+            os.truncate(made, made.stat().st_size // 2)
+
+    monkeypatch.setattr(Child, "stop", cut)
+    with (broker := Apache(tmp_path / "one")):
+        assert not [word for word in command(broker) if "SharedArchive" in word]
+    assert [file.stat().st_size for file in (tmp_path / "cache").rglob("*.jsa")] == [0]
+
+
+def test_apache_starts_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked(tmp_path, monkeypatch)
+    (tmp_path / "cache").touch()
+    with Apache(tmp_path / "one") as connection:
+        assert address.answers(connection.bootstrap)
+
+
+def unpacked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is cached yet, and Kafka is there."""
+    require_apache()
+    (folder / "kafka").mkdir()
+    (folder / "kafka" / "libs").symlink_to(java.find_jars())
+    monkeypatch.setenv("KAFKA_HOME", str(folder / "kafka"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+
+
+def command(broker: Broker) -> list[str]:
+    return Path(f"/proc/{broker.pid}/cmdline").read_text().split("\0")
 
 
 def test_a_java_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
