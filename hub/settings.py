@@ -58,7 +58,9 @@ class Settings(BaseSettings):
     ssl_cert: Path | None = Field(None, description="client certificate")
     ssl_key: Path | None = Field(None, description="key of the client certificate")
     partitions: int = Field(4, ge=1, le=256, description="of every topic of a lane; never changed later")
-    replication: int = Field(1, ge=1, le=7, description="copies of each partition; 3 in production")
+    replication: int | None = Field(
+        None, ge=1, le=7, description="copies of each partition; default: 3 where the broker has as many nodes, else 1"
+    )
     person_secret: SecretStr | None = Field(None, description="keys the pseudonyms; 32 characters or more")
     schemas: Path | None = Field(None, description="folder of schemas and catalogue; default: the hub's own")
     metrics_host: str = Field("127.0.0.1", description="where /metrics, /healthz, /readyz are served")

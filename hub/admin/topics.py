@@ -17,17 +17,20 @@ from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from hub.admin.wanted import TopicSpec, wanted
+from hub.catalogue import Catalogue
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.registry.schemas import TOPIC
 
-__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_partitions", "plan", "wanted"]
+__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_partitions", "plan", "plan_for", "wanted"]
 
 # One request creates at most this many: the controller writes all records of a request in one batch of 10 000.
 AT_ONCE = 100
 # Apache Kafka opens some 150 partitions a second when they are new (each is made safe on the disk).
 READY_MS = 120_000
+SAFE = 3
+"""Copies of a partition, two of which must have a record before it is acknowledged: one may be lost."""
 LOOK_AGAIN_SECONDS = 0.2
 
 Configs = Mapping[str, str]
@@ -76,6 +79,29 @@ def plan(connection: Connection, specs: Mapping[str, TopicSpec]) -> Plan:
     """Compare. Changes nothing; raises `ConfigError` when the broker cannot be reached."""
     with admin(connection) as client:
         return compare(specs, _found(client, specs))
+
+
+def plan_for(connection: Connection, catalogue: Catalogue, partitions: int, replicas: int | None) -> Plan:
+    """`plan` for the topics of a catalogue. `replicas` None: so many that a node may be lost, where that can be."""
+    with admin(connection) as client:
+        names = wanted(catalogue)
+        found = _found(client, names)
+        return compare(wanted(catalogue, partitions, replicas or _replicas(client, found, names)), found)
+
+
+def _replicas(client: KafkaAdminClient, found: Mapping[str, Found], names: Iterable[str]) -> int:
+    """While a node is away the broker does not count it: then what is there already says how many there are to be."""
+    by_nodes = SAFE if _nodes(client) >= SAFE else 1
+    return max([by_nodes, *(found[name].replicas for name in names if name in found)])
+
+
+def _nodes(client: KafkaAdminClient) -> int:
+    try:
+        return len(client.describe_cluster()["brokers"])
+    except (
+        KeyError
+    ):  # kafka-python takes only answers of Kafka 3.7 and later: this is the embedded broker, which is one
+        return 1
 
 
 def compare(specs: Mapping[str, TopicSpec], found: Mapping[str, Found]) -> Plan:

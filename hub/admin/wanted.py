@@ -41,7 +41,7 @@ class TopicSpec:
 
 
 def wanted(catalogue: Catalogue, partitions: int = 4, replicas: int = 1) -> dict[str, TopicSpec]:
-    """Name → topic, for everything in the catalogue. `replicas`: 1 on one machine, 3 in production.
+    """Name → topic, for everything in the catalogue. `replicas`: 1 on one machine, 3 on a cluster.
 
     All topics of the lanes have `partitions`; `_schemas` has one, as Confluent's registry wants it.
     """

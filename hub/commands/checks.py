@@ -173,7 +173,7 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
 
 
 def _topics(found: Settings, catalogue: Catalogue, connection: Connection) -> Check:
-    planned = topics.plan(connection, topics.wanted(catalogue, found.partitions, found.replication))
+    planned = topics.plan_for(connection, catalogue, found.partitions, found.replication)
     what = [f"{len(planned.create)} missing", f"{len(planned.alter)} to mend", f"{len(planned.drift)} differ"]
     if planned.empty and not planned.drift:
         return Check("topics", True, f"{len(planned.unchanged)} as the catalogue wants them")

@@ -39,8 +39,7 @@ def topics_apply(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 def _planned(settings: Settings) -> tuple[Any, topics.Plan]:
     connection = connect(settings)
-    specs = topics.wanted(catalogue_of(settings), settings.partitions, settings.replication)
-    return connection, topics.plan(connection, specs)
+    return connection, topics.plan_for(connection, catalogue_of(settings), settings.partitions, settings.replication)
 
 
 def _print_plan(found: topics.Plan, as_json: bool) -> None:

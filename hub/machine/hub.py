@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hub import registry
-from hub.admin.topics import apply, plan, wanted
+from hub.admin.topics import apply, plan_for
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError, Fatal
 from hub.kafka.address import LOOPBACK, free_ports, opened
@@ -83,7 +83,7 @@ def running(settings: Settings, catalogue: Catalogue, say: Say, *, lasting: bool
 
 def prepare(connection: Connection, catalogue: Catalogue, settings: Settings, say: Say) -> None:
     """Topics and schemas as the catalogue wants them."""
-    planned = plan(connection, wanted(catalogue, settings.partitions, settings.replication))
+    planned = plan_for(connection, catalogue, settings.partitions, settings.replication)
     say(f"topics: {len(planned.create)} to create, {len(planned.unchanged)} there")
     for note in apply(connection, planned):
         say(f"topics: {note}")

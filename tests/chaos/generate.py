@@ -37,6 +37,10 @@ OUTAGE_MS = 600_000
 """Longer than any outage here: what is given up and sent again comes after what was sent behind it, such as the event
 that is to be refused because it repeats its id."""
 
+NOWHERE = "acknowledged without an offset"
+"""librdkafka takes a broker's "sequence number seen before" for an acknowledgement. Four records to a partition whose
+leader had just come back were so acknowledged, and were nowhere: the record behind them had been taken first."""
+
 LAST_SECONDS = 90.0
 """How long the last acknowledgements are waited for: a broker may be starting again."""
 
@@ -84,11 +88,11 @@ class Generator:
 
         def delivered(error: Any, message: Any) -> None:
             self._open -= 1
-            if error is None:
+            if error is None and message.offset() is not None:
                 at = f"{message.topic()}/{message.partition()}/{message.offset()}"
                 self._history.outcome("ok", number, record=at)
-            elif error.code() in UNSURE:
-                self._history.outcome("info", number, error=error.str())
+            elif error is None or error.code() in UNSURE:
+                self._history.outcome("info", number, error=error.str() if error else NOWHERE)
                 self._again.append((send, intended))
             else:
                 self._history.outcome("fail", number, error=error.str())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from brokers import require_apache
 
 from hub.admin.retention import DAY, FOREVER, longest, milliseconds
-from hub.admin.topics import Found, TopicSpec, apply, compare, plan, wanted
+from hub.admin.topics import Found, TopicSpec, apply, compare, plan, plan_for, wanted
 from hub.catalogue import Catalogue, load
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
+from hub.kafka.cluster import Cluster
 from hub.kafka.connection import Connection
 
 PARTITIONS = 2
@@ -82,6 +85,22 @@ def test_production_has_three_copies_of_which_two_must_be_there(catalogue: Catal
         assert (spec.replicas, spec.configs["min.insync.replicas"]) == (3, "2")
 
 
+def test_where_a_node_may_be_lost_nobody_has_to_ask_for_copies(tmp_path: Path, catalogue: Catalogue) -> None:
+    """Nor does a node that is away make them fewer. Before, a cluster had one copy of everything until it was asked."""
+    require_apache()
+    with (cluster := Cluster(tmp_path)) as connection:
+        found = plan_for(connection, catalogue, PARTITIONS, None)
+        assert {(spec.replicas, spec.configs["min.insync.replicas"]) for spec in found.create} == {(3, "2")}
+        assert {spec.replicas for spec in plan_for(connection, catalogue, PARTITIONS, 1).create} == {1}
+        apply(connection, replace(found, create=found.create[:1]))
+        cluster.stop_node(3)
+        assert {spec.replicas for spec in plan_for(connection, catalogue, PARTITIONS, None).create} == {3}
+
+
+def test_one_node_has_one_copy(broker: Connection, catalogue: Catalogue) -> None:
+    assert {spec.replicas for spec in plan_for(broker, catalogue, PARTITIONS, None).create} <= {1}
+
+
 def test_applying_twice_changes_nothing(broker: Connection, catalogue: Catalogue) -> None:
     specs = wanted(catalogue, 1)  # Apache Kafka makes some 150 partitions a second
     with without(broker, specs):
@@ -98,8 +117,8 @@ def test_applying_twice_changes_nothing(broker: Connection, catalogue: Catalogue
 def test_what_differs_is_altered_or_reported(broker: Connection, specs: dict[str, TopicSpec]) -> None:
     some = {name: specs[name] for name in ("in.mod", "audit", "dlq.mod")}
     older = some | {
-        "in.mod": dataclasses.replace(some["in.mod"], configs={"retention.ms": "1000"}),
-        "audit": dataclasses.replace(some["audit"], partitions=1),
+        "in.mod": replace(some["in.mod"], configs={"retention.ms": "1000"}),
+        "audit": replace(some["audit"], partitions=1),
     }
     with without(broker, [*some, "of-somebody-else"]):
         with admin(broker) as client:
