@@ -44,7 +44,7 @@ def hub(request: pytest.FixtureRequest) -> Outside:
 
 
 def _hub(kind: str, folder: Path) -> Iterator[Outside]:
-    settings = Settings(broker=kind, data_dir=folder, registry_port=0)  # type: ignore[arg-type]
+    settings = Settings(broker=kind, data_dir=folder, registry_port=0, partitions=2)  # type: ignore[arg-type]
     with running(settings, load(), lambda _: None) as hub:
         yield Outside(hub, folder)
 

@@ -30,7 +30,7 @@ def test_the_judge_tells_every_wrong_history_from_a_right_one() -> None:
 
 
 def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(broker: Broker, tmp_path: Path) -> None:
-    Worker("topics", broker.bootstrap, tmp_path).apply_topics()
+    Worker("topics", broker.bootstrap, tmp_path, HUB_PARTITIONS="2").apply_topics()
     theatre = Theatre(broker, catalogue.read(), tmp_path)
 
     report = play(theatre, "01")

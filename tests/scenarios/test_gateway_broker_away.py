@@ -63,6 +63,9 @@ class Load:
         return sum(at > moment and found == status for at, found in self.answers)
 
 
+pytestmark = pytest.mark.long
+
+
 @dataclass
 class Stage:
     folder: Path
@@ -118,7 +121,6 @@ def kept(port: int) -> set[str]:
     return found
 
 
-@pytest.mark.long
 def test_a_frozen_broker_is_a_503_and_never_a_202(stage: Stage) -> None:
     wait_for(lambda: len(stage.load.accepted) > 200)
     os.kill(stage.broker.pid, signal.SIGSTOP)
