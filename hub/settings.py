@@ -57,7 +57,12 @@ class Settings(BaseSettings):
     ssl_ca: Path | None = Field(None, description="certificates to trust; default: the machine's own")
     ssl_cert: Path | None = Field(None, description="client certificate")
     ssl_key: Path | None = Field(None, description="key of the client certificate")
-    partitions: int = Field(4, ge=1, le=256, description="of every topic of a lane; never changed later")
+    partitions: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="of every topic of a lane, when they are made: 4 by default; never changed later",
+    )
     replication: int | None = Field(
         None, ge=1, le=7, description="copies of each partition; default: 3 where the broker has as many nodes, else 1"
     )

@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from hub.admin.wanted import TopicSpec, wanted
+from hub.admin.wanted import PARTITIONS, TopicSpec, wanted
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
@@ -81,18 +81,20 @@ def plan(connection: Connection, specs: Mapping[str, TopicSpec]) -> Plan:
         return compare(specs, _found(client, specs))
 
 
-def plan_for(connection: Connection, catalogue: Catalogue, partitions: int, replicas: int | None) -> Plan:
-    """`plan` for the topics of a catalogue. `replicas` None: so many that a node may be lost, where that can be."""
+def plan_for(connection: Connection, catalogue: Catalogue, partitions: int | None, replicas: int | None) -> Plan:
+    """`plan` for the topics of a catalogue. `partitions` None: as those have that are there, else `PARTITIONS`;
+    `replicas` None: so many that a node may be lost, where that can be."""
     with admin(connection) as client:
         names = wanted(catalogue)
         found = _found(client, names)
-        return compare(wanted(catalogue, partitions, replicas or _replicas(client, found, names)), found)
+        there = [found[name] for name in names if name in found]
+        partitions = partitions or max((topic.partitions for topic in there), default=PARTITIONS)
+        return compare(wanted(catalogue, partitions, replicas or _replicas(client, there)), found)
 
 
-def _replicas(client: KafkaAdminClient, found: Mapping[str, Found], names: Iterable[str]) -> int:
+def _replicas(client: KafkaAdminClient, there: Iterable[Found]) -> int:
     """While a node is away the broker does not count it: then what is there already says how many there are to be."""
-    by_nodes = SAFE if _nodes(client) >= SAFE else 1
-    return max([by_nodes, *(found[name].replicas for name in names if name in found)])
+    return max([SAFE if _nodes(client) >= SAFE else 1, *(topic.replicas for topic in there)])
 
 
 def _nodes(client: KafkaAdminClient) -> int:

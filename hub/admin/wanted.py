@@ -10,6 +10,8 @@ from hub.catalogue import Catalogue
 from hub.registry import schemas
 
 MIB = 1 << 20
+PARTITIONS = 4
+"""Of a lane's topic, where nobody says how many."""
 
 # What publishers may send. Uncompressed, because a batch of 875 KB can unpack to 900 MB in a reader. The broker's
 # clock, because retention goes by a record's time: a publisher's wrong clock must not get its own events deleted.
@@ -40,7 +42,7 @@ class TopicSpec:
     configs: Mapping[str, str]
 
 
-def wanted(catalogue: Catalogue, partitions: int = 4, replicas: int = 1) -> dict[str, TopicSpec]:
+def wanted(catalogue: Catalogue, partitions: int = PARTITIONS, replicas: int = 1) -> dict[str, TopicSpec]:
     """Name → topic, for everything in the catalogue. `replicas`: 1 on one machine, 3 on a cluster.
 
     All topics of the lanes have `partitions`; `_schemas` has one, as Confluent's registry wants it.

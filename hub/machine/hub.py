@@ -173,7 +173,6 @@ def _environment(settings: Settings, connection: Connection, data_dir: Path) -> 
         "HUB_NAME": settings.name,
         "HUB_BROKER": Kind.EXTERNAL.value,
         "HUB_BOOTSTRAP_SERVERS": connection.bootstrap,
-        "HUB_PARTITIONS": str(settings.partitions),
         "HUB_DATA_DIR": str(data_dir),
         "HUB_PERSON_SECRET": given,
     }

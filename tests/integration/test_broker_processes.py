@@ -223,6 +223,7 @@ def test_what_apache_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         java.find_java()
 
 
+@pytest.mark.long
 def test_apache_starts_with_its_classes_as_they_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are made once, and a start that takes them says nothing of any that do not fit."""
     unpacked(tmp_path, monkeypatch)

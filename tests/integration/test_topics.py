@@ -94,7 +94,9 @@ def test_where_a_node_may_be_lost_nobody_has_to_ask_for_copies(tmp_path: Path, c
         assert {spec.replicas for spec in plan_for(connection, catalogue, PARTITIONS, 1).create} == {1}
         apply(connection, replace(found, create=found.create[:1]))
         cluster.stop_node(3)
-        assert {spec.replicas for spec in plan_for(connection, catalogue, PARTITIONS, None).create} == {3}
+        later = plan_for(connection, catalogue, None, None)
+        assert {spec.replicas for spec in later.create} == {3} and not later.drift
+        assert {spec.partitions for spec in later.create if spec.name != "_schemas"} == {PARTITIONS}
 
 
 def test_one_node_has_one_copy(broker: Connection, catalogue: Catalogue) -> None:

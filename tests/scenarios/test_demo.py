@@ -161,6 +161,7 @@ def test_ctrl_c_before_it_runs_leaves_nothing_behind(tmp_path: Path) -> None:
         until(lambda: not running.left(), "no child is left")
 
 
+@pytest.mark.long
 def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     with demo(tmp_path, "--rate", "100") as running:
         until(running.running, "the demo runs")

@@ -46,6 +46,7 @@ def test_a_record_that_kills_the_process_is_refused_once_and_all_others_are_appl
     assert [each["value"] for each in letters if each["code"] == "crashed_worker"] == [gate.value]
 
 
+@pytest.mark.long
 def test_an_agency_of_which_all_is_refused_is_paused_until_it_is_resumed(stage: Stage) -> None:
     sender = Sender(stage)
     one, other = stage.workers(HUB_REFUSALS_IN_A_ROW="200")

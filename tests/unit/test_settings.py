@@ -23,7 +23,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_any_setting_the_defaults_are_those_of_one_machine() -> None:
     found = load_settings()
-    assert (found.name, found.partitions, found.replication, found.broker) == ("zefer", 4, None, None)
+    assert (found.name, found.partitions, found.replication, found.broker) == ("zefer", None, None, None)
     assert found.metrics_host == "127.0.0.1", "servers bind to loopback unless told"
 
 
