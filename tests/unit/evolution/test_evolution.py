@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from world import catalogue
 
+from hub import cli, logs
 from hub.catalogue import SCHEMAS
 from hub.evolution.breaks import PUBLISHES, Broken, Readers, broken
 from hub.evolution.changes import Change, changes
@@ -56,12 +58,14 @@ def edit(tree: Path, how: Edit) -> None:
 
 def hub(tree: Path, *words: str) -> tuple[int, str, str]:
     """The command as it is typed: code, output, errors."""
-    import os
-
-    environment = {**os.environ, "HUB_SCHEMAS": str(tree), "HUB_DATA_DIR": str(tree / "no-hub")}
-    command = [sys.executable, "-m", "hub", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        patch.setenv("HUB_SCHEMAS", str(tree))
+        patch.setenv("HUB_DATA_DIR", str(tree / "no-hub"))
+        patch.setattr(sys, "argv", ["hub", *words])
+        patch.setattr(logs, "configure", lambda *_: None)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    return int(end.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def remove(name: str) -> Edit:
