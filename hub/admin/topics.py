@@ -98,11 +98,10 @@ def _replicas(client: KafkaAdminClient, there: Iterable[Found]) -> int:
 
 
 def _nodes(client: KafkaAdminClient) -> int:
+    """kafka-python reads what Kafka 3.7 and later answer; the embedded broker, which is one, answers as older ones."""
     try:
         return len(client.describe_cluster()["brokers"])
-    except (
-        KeyError
-    ):  # kafka-python takes only answers of Kafka 3.7 and later: this is the embedded broker, which is one
+    except KeyError:
         return 1
 
 

@@ -228,7 +228,7 @@ FULL = (
     ),
     Scenario("shadow-ledger", 0, nothing(0), after="shadow", failover=False),
     Scenario("disk-full", 240, disk_full, where="small disk"),
-    Scenario("brokers-in-rotation", 400, rotate(3, 8), where="three"),
+    Scenario("brokers-in-rotation", 700, rotate(3, 8), where="three"),
 )
 
 
