@@ -114,14 +114,15 @@ def open_node(
 
     `nodes` are all of the cluster, itself among them; `cluster` is used only for formatting.
     """
-    return _open(node, nodes, _java(), [*jvm, f"-Xmx{heap}"], cluster, lock, grace)
+    return _open(node, nodes, _java(find_java(), find_jars()), [*jvm, f"-Xmx{heap}"], cluster, lock, grace)
 
 
 def make_ready() -> tuple[str, Path]:
     """The program `java` and the folder of Kafka's jars, with all in place that the first start would make. Raises
     `ConfigError`."""
-    _java()
-    return find_java(), find_jars()
+    program, jars = find_java(), find_jars()
+    _java(program, jars)
+    return program, jars
 
 
 def cluster_id() -> str:
@@ -182,9 +183,8 @@ def _open(
     return Child(_launch([*java, *jvm], node, grace), lock)
 
 
-def _java() -> list[str]:
+def _java(program: str, jars: Path) -> list[str]:
     """The command that every program of Kafka begins with."""
-    program, jars = find_java(), find_jars()
     plain = [program, "-cp", f"{jars}/*", *JVM]
     return [*plain, *_classes(plain, _stamp(program, jars))]
 

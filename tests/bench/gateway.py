@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import statistics
@@ -43,7 +44,7 @@ SIZES = {"batch": 100, "single": 1}
 CONNECTIONS = {"batch": 4, "single": 16}
 TARGETS = {"batch": 5_000.0, "single": 800.0, "ratio": 0.5, "p99_ms": 50.0}
 NO_LIMIT = json.dumps({"events": 1e9, "events_burst": 1e9, "mib": 1e6, "mib_burst": 1e6, "day": 10**12})
-READY_SECONDS = 90
+READY_SECONDS, WARM_SECONDS = 90, 2.0
 
 
 def main() -> None:
@@ -103,17 +104,12 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def _measured(sides: dict[str, tuple[int, int, str]], options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, dict[str, list[dict[str, float]]]] = {name: {kind: [] for kind in SIZES} for name in sides}
-    warm, runs, numbers = time.monotonic() + options.warm, 0, 1
-    while runs < options.runs:
-        cold = time.monotonic() < warm
-        for kind, size in SIZES.items():
-            for name, (port, pid, token) in sides.items():
-                requests, cpu = Requests(token, size, numbers), cpu_seconds(pid)
-                seen = asyncio.run(closed_loop(port, requests, CONNECTIONS[kind], 2.0 if cold else options.seconds))
-                numbers += 10_000_000
-                if not cold:
-                    found[name][kind].append(_figures(seen, size, cpu_seconds(pid) - cpu))
-        runs += not cold
+    warm, numbers = time.monotonic() + options.warm, itertools.count(1, 10_000_000)
+    while time.monotonic() < warm:
+        list(_round(sides, WARM_SECONDS, numbers))
+    for _ in range(options.runs):
+        for name, kind, seen, cpu in _round(sides, options.seconds, numbers):
+            found[name][kind].append(_figures(seen, SIZES[kind], cpu))
     report: dict[str, Any] = {name: {k: _median(rows) for k, rows in kinds.items()} for name, kinds in found.items()}
     report["ratios"] = {
         kind: statistics.median(
@@ -124,10 +120,21 @@ def _measured(sides: dict[str, tuple[int, int, str]], options: argparse.Namespac
     }
     port, pid, token = sides["gateway"]
     half = report["gateway"]["single"]["events_per_second"] / 2
-    report["at_half"] = _latency(port, token, half, numbers, options.seconds)
-    report["at_400"] = _latency(port, token, 400.0, numbers + 10_000_000, options.seconds)
+    report["at_half"] = _latency(port, token, half, next(numbers), options.seconds)
+    report["at_400"] = _latency(port, token, 400.0, next(numbers), options.seconds)
     report["memory_mib"] = memory_mib(pid)
     return report
+
+
+def _round(
+    sides: dict[str, tuple[int, int, str]], seconds: float, numbers: Iterator[int]
+) -> Iterator[tuple[str, str, Seen, float]]:
+    """Each side under each kind of load, one after the other: side, kind, what was answered, CPU seconds."""
+    for kind, size in SIZES.items():
+        for name, (port, pid, token) in sides.items():
+            requests, cpu = Requests(token, size, next(numbers)), cpu_seconds(pid)
+            seen = asyncio.run(closed_loop(port, requests, CONNECTIONS[kind], seconds))
+            yield name, kind, seen, cpu_seconds(pid) - cpu
 
 
 def _latency(port: int, token: str, rate: float, first: int, seconds: float) -> dict[str, float]:

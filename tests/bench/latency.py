@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.contenders import Side, Started, started
 from bench.events import PERSONS, number_of
-from bench.room import PARTITIONS, QUIET, Room
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from bench.room import PARTITIONS, QUIET, Room, retried
+from confluent_kafka import Consumer, TopicPartition
 
 Say = Callable[[str], None]
 GENERATOR = Path(__file__).parent / "open_loop.py"
@@ -24,7 +25,6 @@ BEHIND = 0.01
 WARM_SHARE = 0.3
 PATIENCE_SECONDS = 15.0
 FIRST_NUMBER = 50_000_000
-LEADER_SECONDS = 20.0
 """Numbers of open-loop events, apart from those loaded before."""
 
 
@@ -104,21 +104,9 @@ def _reader(room: Room, topic: str) -> Consumer:
     )
     places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     for place in places:  # behind what is there already: a soak comes here many times
-        place.offset = _end(reader, place)
+        place.offset = retried(partial(reader.get_watermark_offsets, place, timeout=20))[1]
     reader.assign(places)
     return reader
-
-
-def _end(reader: Consumer, place: TopicPartition) -> int:
-    """The first offset to come; a partition that has just been made has no leader yet."""
-    deadline = time.monotonic() + LEADER_SECONDS
-    while True:
-        try:
-            return int(reader.get_watermark_offsets(place, timeout=LEADER_SECONDS)[1])
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def _wake(room: Room, running: Started, reader: Consumer, inbound: str, agency: str, number: int) -> None:

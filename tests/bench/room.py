@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.events import TYPE, Event, events, raw_schema
 from confluent_kafka import Producer
@@ -25,6 +25,7 @@ from hub.machine.hub import prepare
 from hub.settings import Settings
 
 SECRET = "b" * 32
+T = TypeVar("T")
 PARTITIONS = 4
 KEPT = {"_schemas"}
 QUIET: dict[str, Any] = {"log_level": 0}
@@ -60,7 +61,7 @@ class Room:
             if topic not in KEPT | wanted and not topic.startswith(("__", "in.", "peer"))
         )
         settings = Settings(name="bench", schemas=schemas, data_dir=self.folder, person_secret=SECRET)
-        _retried(lambda: prepare(self.connection, catalogue, settings, lambda text: None))
+        retried(lambda: prepare(self.connection, catalogue, settings, lambda text: None))
         return catalogue
 
     def topics(self) -> list[str]:
@@ -133,8 +134,8 @@ def broker_kind() -> str:
     return "apache"
 
 
-def _retried(call: Any, seconds: float = 20.0) -> None:
-    """A topic just deleted may still be in the way for a moment."""
+def retried(call: Callable[[], T], seconds: float = 20.0) -> T:
+    """A topic just deleted may still be in the way for a moment, and one just made has no leader yet."""
     deadline = time.monotonic() + seconds
     while True:
         try:

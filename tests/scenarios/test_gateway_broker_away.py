@@ -27,6 +27,7 @@ from hub.machine.hub import prepare
 from hub.machine.trial import trial_token
 from hub.settings import Settings
 
+pytestmark = pytest.mark.long
 FROZEN_SECONDS = 6.0
 PATIENCE = 120.0
 
@@ -61,9 +62,6 @@ class Load:
 
     def since(self, moment: float, status: int) -> int:
         return sum(at > moment and found == status for at, found in self.answers)
-
-
-pytestmark = pytest.mark.long
 
 
 @dataclass
