@@ -1,7 +1,7 @@
 """The topics of a broker made those of the catalogue: `wanted` → `plan` (what differs) → `apply`.
 
-Nothing is deleted and no number of partitions or replicas changed: that would lose or reorder events, so a
-difference there is reported as drift for a person to decide.
+Nothing is deleted and no number of partitions or copies changed: the first would lose or reorder events, the second
+has everything copied. A difference there is reported as drift for a person to decide (`hub.admin.copies`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from hub.admin.wanted import PARTITIONS, TopicSpec, wanted
+from hub.admin.copies import being_copied
+from hub.admin.wanted import MUST_HAVE, PARTITIONS, TopicSpec, wanted
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
@@ -29,6 +30,7 @@ __all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_par
 AT_ONCE = 100
 # Apache Kafka opens some 150 partitions a second when they are new (each is made safe on the disk).
 READY_MS = 120_000
+COPIES = "replication factor"
 SAFE = 3
 """Copies of a partition, two of which must have a record before it is acknowledged: one may be lost."""
 LOOK_AGAIN_SECONDS = 0.2
@@ -64,6 +66,12 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.create and not self.alter
+
+    @property
+    def copies(self) -> Mapping[str, int]:
+        """Topics with fewer copies than wanted, and how many are (`hub.admin.copies`)."""
+        fewer = (change for change in self.drift if change.what == COPIES and change.found)
+        return {change.topic: int(change.wanted) for change in fewer if int(change.found or 0) < int(change.wanted)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,8 @@ def apply(connection: Connection, plan: Plan) -> tuple[str, ...]:
 
 def _config_changes(spec: TopicSpec, topic: Found) -> Iterator[Change]:
     for name, value in spec.configs.items():
+        if name == MUST_HAVE and topic.replicas < spec.replicas:
+            continue  # first the copies: Kafka before 3.7 takes no record that cannot have as many
         if topic.configs is not None and topic.configs.get(name) != value:
             yield Change(spec.name, name, topic.configs.get(name), value)
 
@@ -163,7 +173,7 @@ def _shape_changes(spec: TopicSpec, topic: Found) -> Iterator[Change]:
     if topic.partitions != spec.partitions:
         yield Change(spec.name, "number of partitions", str(topic.partitions), str(spec.partitions))
     if topic.replicas != spec.replicas:
-        yield Change(spec.name, "replication factor", str(topic.replicas), str(spec.replicas))
+        yield Change(spec.name, COPIES, str(topic.replicas), str(spec.replicas))
 
 
 def _unread_note(topics: list[str]) -> Iterator[str]:
@@ -174,17 +184,20 @@ def _unread_note(topics: list[str]) -> Iterator[str]:
 def _found(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Found]:
     topics = {topic["name"]: topic for topic in client.describe_topics() if not _internal(topic)}
     configs = _configs(client, [name for name in names if name in topics])
-    return {name: _one(topic, configs.get(name)) for name, topic in topics.items()}
+    coming = being_copied(client)  # a copy counts once it is complete
+    return {name: _one(topic, configs.get(name), coming) for name, topic in topics.items()}
 
 
 def _internal(topic: dict[str, Any]) -> bool:
     return bool(topic["is_internal"]) or topic["name"].startswith("__")
 
 
-def _one(topic: dict[str, Any], configs: Configs | None) -> Found:
-    parts = topic["partitions"]
-    replicas = max((len(part["replica_nodes"]) for part in parts), default=0)
-    return Found(len(parts), replicas, configs)
+def _one(topic: dict[str, Any], configs: Configs | None, coming: Mapping[TopicPartition, int]) -> Found:
+    copies = [
+        len(part["replica_nodes"]) - coming.get(TopicPartition(topic["name"], part["partition_index"]), 0)
+        for part in topic["partitions"]
+    ]
+    return Found(len(copies), min(copies, default=0), configs)
 
 
 def _configs(client: KafkaAdminClient, topics: list[str]) -> dict[str, Configs]:

@@ -12,6 +12,8 @@ from hub.registry import schemas
 MIB = 1 << 20
 PARTITIONS = 4
 """Of a lane's topic, where nobody says how many."""
+MUST_HAVE = "min.insync.replicas"
+"""How many copies must have a record before it is acknowledged."""
 
 # What publishers may send. Uncompressed, because a batch of 875 KB can unpack to 900 MB in a reader. The broker's
 # clock, because retention goes by a record's time: a publisher's wrong clock must not get its own events deleted.
@@ -47,7 +49,7 @@ def wanted(catalogue: Catalogue, partitions: int = PARTITIONS, replicas: int = 1
 
     All topics of the lanes have `partitions`; `_schemas` has one, as Confluent's registry wants it.
     """
-    safe = {"min.insync.replicas": "2"} if replicas >= 3 else {}
+    safe = {MUST_HAVE: "2"} if replicas >= 3 else {}
     specs = {name: TopicSpec(name, partitions, replicas, configs | safe) for name, configs in _lane_topics(catalogue)}
     specs[schemas.TOPIC] = TopicSpec(schemas.TOPIC, 1, replicas, COMPACTED | safe)
     return specs

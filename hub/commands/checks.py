@@ -177,7 +177,11 @@ def _topics(found: Settings, catalogue: Catalogue, connection: Connection) -> Ch
     what = [f"{len(planned.create)} missing", f"{len(planned.alter)} to mend", f"{len(planned.drift)} differ"]
     if planned.empty and not planned.drift:
         return Check("topics", True, f"{len(planned.unchanged)} as the catalogue wants them")
-    fix = "`hub topics plan` names them, `hub topics apply` makes and mends them"
+    fix = "`hub topics plan` names them"
+    if not planned.empty:
+        fix += ", `hub topics apply` makes and mends them"
+    if planned.copies:
+        fix += f", `hub topics apply --copies` gives {len(planned.copies)} the copies that they lack"
     return Check("topics", False, ", ".join(what), fix)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hub import registry
 from hub.admin import topics
+from hub.admin.copies import more_copies
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of
+from hub.kafka.connection import Connection
 from hub.machine.running import connect
 from hub.settings import Settings
 
@@ -26,18 +30,34 @@ def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 @app.command("apply")
-def topics_apply(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def topics_apply(
+    copies: Annotated[
+        bool, typer.Option("--copies", help="Topics with fewer copies than wanted get more: all they keep is copied.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
     """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless."""
     settings = settings_of(data_dir=data_dir)
     connection, found = _planned(settings)
     notes = topics.apply(connection, found)
     registry.register(connection, catalogue_of(settings).schemas())
     _print_plan(found, as_json)
+    if copies and found.copies:
+        _copy(connection, found.copies)
+        notes += topics.apply(connection, _planned(settings)[1])  # what may be asked of them now
     for note in notes:
         err.print(note)
 
 
-def _planned(settings: Settings) -> tuple[Any, topics.Plan]:
+def _copy(connection: Connection, wanted: Mapping[str, int]) -> None:
+    columns = TextColumn("copies"), BarColumn(), MofNCompleteColumn(), TextColumn("partitions"), TimeElapsedColumn()
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task("copies", total=None)
+        more_copies(connection, wanted, lambda done, of: progress.update(task, completed=done, total=of))
+
+
+def _planned(settings: Settings) -> tuple[Connection, topics.Plan]:
     connection = connect(settings)
     return connection, topics.plan_for(connection, catalogue_of(settings), settings.partitions, settings.replication)
 
@@ -52,5 +72,7 @@ def _print_plan(found: topics.Plan, as_json: bool) -> None:
     for what, changes in (("alter", found.alter), ("drift, for a person to decide", found.drift)):
         for change in changes:
             out.print(f"  {what}: {change}")
+    if found.copies:
+        out.print(f"{len(found.copies)} topics lack copies: `hub topics apply --copies` gives them, while all runs")
     for spec in found.create:
         out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)

@@ -8,8 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from archive import PATIENCE, Archive
 from brokers import require_apache
+from confluent_kafka import Producer
+from kafka import TopicPartition
 
+from hub.admin.copies import more_copies, spread
 from hub.admin.retention import DAY, FOREVER, longest, milliseconds
 from hub.admin.topics import Found, TopicSpec, apply, compare, plan, plan_for, wanted
 from hub.catalogue import Catalogue, load
@@ -97,6 +101,43 @@ def test_where_a_node_may_be_lost_nobody_has_to_ask_for_copies(tmp_path: Path, c
         later = plan_for(connection, catalogue, None, None)
         assert {spec.replicas for spec in later.create} == {3} and not later.drift
         assert {spec.partitions for spec in later.create if spec.name != "_schemas"} == {PARTITIONS}
+
+
+def test_topics_of_one_copy_get_more_when_somebody_says_so(tmp_path: Path, catalogue: Catalogue) -> None:
+    """Until then nothing is asked of them that they cannot give: a broker before 3.7 would take no record."""
+    require_apache()
+    kept = ("in.mod", "status.person", "_schemas")
+    with Cluster(tmp_path) as connection:
+        some = plan_for(connection, catalogue, PARTITIONS, 1)
+        few = (replace(s, configs=s.configs | {"min.insync.replicas": "1"}) for s in some.create if s.name in kept)
+        apply(connection, replace(some, create=tuple(few)))
+        kept_before = {b"%d" % number for number in range(20)}
+        producer = Producer({"bootstrap.servers": connection.bootstrap})
+        for value in kept_before:
+            producer.produce("in.mod", value)
+        assert producer.flush(PATIENCE) == 0
+        found = plan_for(connection, catalogue, None, 3)
+        assert set(found.copies) == set(kept) and not found.alter
+        told = list[tuple[int, int]]()
+        more_copies(connection, found.copies, lambda done, of: told.append((done, of)))
+        assert told[-1] == (2 * PARTITIONS + 1, 2 * PARTITIONS + 1)
+        found = plan_for(connection, catalogue, None, None)
+        assert not found.copies and {change.what for change in found.alter} == {"min.insync.replicas"}
+        assert apply(connection, replace(found, create=())) == ()
+        assert set(plan_for(connection, catalogue, None, None).unchanged) == set(kept)
+        assert {message.value() for message in Archive(connection.bootstrap).read("in.mod")} == kept_before
+        more_copies(connection, dict.fromkeys(kept, 3))  # nothing to do
+
+
+def test_a_copy_goes_to_where_there_are_fewest() -> None:
+    found = {TopicPartition("a", 0): [1], TopicPartition("a", 1): [2, 1], TopicPartition("b", 0): [3, 2, 1]}
+    wanted = {"a": 3, "b": 3}
+    assert spread(found, wanted, [1, 2, 3, 4]) == {
+        TopicPartition("a", 0): [1, 4, 3],
+        TopicPartition("a", 1): [2, 1, 4],
+    }
+    with pytest.raises(ConfigError, match="a is to have 3 copies, and 2 nodes answer"):
+        spread(found, wanted, [1, 2])
 
 
 def test_one_node_has_one_copy(broker: Connection, catalogue: Catalogue) -> None:
