@@ -7,7 +7,7 @@ in a batch, and its row is over. So 10 000 is the least that it takes, and no or
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from hub.errors import Code
 from hub.event import Denial, Outcome, Record, Result, Tally, coordinates
@@ -21,8 +21,9 @@ class Rows:
         self._limit = limit
         self._rows: Counter[str] = Counter()
 
-    def after(self, tally: Mapping[Tally, int]) -> Mapping[str, int]:
-        """The rows of the agencies in a batch, once it is committed."""
+    def after(self, tally: Mapping[Tally, int], spared: Container[str] = ()) -> Mapping[str, int]:
+        """The rows of the agencies in a batch, once it is committed; those of `spared` stay as they are, where nothing
+        of theirs was taken."""
         taken, refused = Counter[str](), Counter[str]()
         for each, count in tally.items():
             if each.outcome is Outcome.ACCEPTED:
@@ -31,7 +32,8 @@ class Rows:
                 refused[each.agency] += count
         if not refused and not self._rows:
             return {}
-        return {a: self._rows[a] + n if refused[a] == n else 0 for a, n in taken.items()}
+        more = {a: n for a, n in taken.items() if a not in spared}
+        return {a: self._rows[a] + more.get(a, 0) if refused[a] == n else 0 for a, n in taken.items()}
 
     def pauses(
         self, rows: Mapping[str, int], records: Sequence[Record], result: Result, writer: str, now: int

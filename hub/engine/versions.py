@@ -81,6 +81,11 @@ class Versions:
         self._told = set[int]()
         self._tell()
 
+    @property
+    def away(self) -> bool:
+        """Whether the registry did not answer when it was asked last."""
+        return self._away_since is not None
+
     async def learned(self, unknown: Collection[Used], *, anew: bool = False) -> bool:
         """Whether one of these ids is known by now. Raises `Retry` where the registry does not answer and is waited
         for.

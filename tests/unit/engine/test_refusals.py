@@ -58,6 +58,14 @@ def test_each_agency_has_a_row_of_its_own() -> None:
     assert (denial.agency, denial.code, denial.origin) == ("mod", Code.NOT_AVRO, "in.mod/2/7")
 
 
+def test_what_an_outage_of_the_registry_refuses_is_not_counted_nor_forgiven() -> None:
+    rows = Rows(LIMIT)
+    rows.committed(rows.after(batch("mod", bad=6)))
+    rows.committed(rows.after(batch("mod", bad=600) + batch("mes", bad=4), spared={"mod"}))
+    assert rows.after(batch("mod", bad=1) + batch("mes", bad=1)) == {"mod": 7, "mes": 5}
+    assert rows.after(batch("mod", good=1, bad=1), spared={"mod"}) == {"mod": 0}
+
+
 def test_one_that_was_resumed_begins_anew() -> None:
     assert over(Rows(LIMIT), batch("mod", bad=LIMIT), batch("mod", bad=9), batch("mod", bad=1)) == [True, False, True]
 

@@ -242,10 +242,12 @@ async def test_a_registry_that_is_away_is_waited_for_and_then_holds_nobody() -> 
             await it.found(("mod", id))
         it.now += 1
         assert not await it.found(("mod", id)), "the line goes on"
+        assert it.versions.away, "what is refused meanwhile is no fault of an agency"
         it.registry.away, looks = False, len(it.registry.looks)
         assert not await it.found(("mod", id)) and len(it.registry.looks) == looks, "seldom does anybody wait"
         it.now += AGAIN_SECONDS
         assert await it.found(("mod", id)), "it is asked again, and who asks waits"
+        assert not it.versions.away
 
 
 @on_a_loop
