@@ -127,9 +127,12 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         await self._end_numbers()
 
     def on_partitions_assigned(self, assigned: Any) -> None:
-        """Only pauses and starts tasks: the group cannot be rejoined while this callback runs."""
+        """Only pauses and starts tasks: the group cannot be rejoined while this callback runs. A lane that ends takes
+        nothing more: its numbers would begin again and again without a consumer, and fence who has them next."""
         consumer = self._consumer
         assert consumer is not None
+        if self.should_stop:
+            return
         numbers: dict[int, list[TopicPartition]] = defaultdict(list)
         for tp in assigned:
             numbers[tp.partition].append(tp)

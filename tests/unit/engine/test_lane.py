@@ -1,12 +1,15 @@
-"""A lane that must not go on ends its worker, once."""
+"""A lane that must not go on ends its worker, once; one that ends begins nothing."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, cast
+from unittest import mock
 
+from aiokafka import TopicPartition
 from mode import Service
 
+from hub.engine import lane as engine
 from hub.engine.lane import Lane
 from hub.engine.spec import LaneSpec
 from hub.errors import Fatal
@@ -24,3 +27,27 @@ def test_a_fatal_error_crashes_the_lane_and_whoever_runs_it_once() -> None:
     lane, worker = asyncio.run(scenario())
     assert isinstance(lane.crash_reason, Fatal)
     assert worker.crashed
+
+
+def test_an_assignment_that_comes_while_the_lane_ends_begins_nothing() -> None:
+    """It comes where a rebalance is under way; its numbers would outlive the consumer."""
+
+    class Consumer:
+        lane: Lane
+
+        async def stop(self) -> None:
+            self.lane.on_partitions_assigned([TopicPartition("in.mod", 1)])
+
+        def seek(self, *_: Any) -> None: ...
+        def pause(self, *_: Any) -> None: ...
+
+    async def scenario(*, ends: bool) -> int:
+        lane = Lane(LaneSpec("gate", "g", (), (), cast(Any, None)), cast(Any, None))
+        lane._consumer = consumer = cast(Any, Consumer())
+        consumer.lane = lane
+        with mock.patch.object(engine, "Number") as begun:
+            await (lane.stop() if ends else consumer.stop())
+        return begun.call_count
+
+    assert asyncio.run(scenario(ends=False)) == 1
+    assert asyncio.run(scenario(ends=True)) == 0
