@@ -57,7 +57,7 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers | bytes = ()
-    """Pairs, or the bytes that they are written as (`hub.pipeline.packed`)."""
+    """Pairs, or the bytes that they are written as (`hub.avro.packed`)."""
 
 
 class Rejection(NamedTuple):

@@ -13,13 +13,13 @@ from typing import Any
 import fastavro
 
 from hub.avro.codec import encode
+from hub.avro.packed import unpack_headers
 from hub.avro.records import wire_header, without_logical_types
 from hub.catalogue import Catalogue, load
 from hub.engine.partitioner import partition_of
 from hub.event import Output, Result, Row
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
-from hub.pipeline.packed import unpack_headers
 from hub.pipeline.rulebook import Rulebook, compile_rulebook
 from hub.registry.schemas import Schemas
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -17,13 +17,13 @@ from zlib import crc32
 from hub.avro.codec import codec_of
 from hub.avro.invalid import Invalid
 from hub.avro.logical import days_of
-from hub.avro.packer import number, string
+from hub.avro.packer import SIZE, number
 from hub.avro.plain import from_json
 from hub.avro.scalar import INT, LONG
 from hub.avro.shape import Array, Date, Enum, Primitive, Record, Shape, Union
 from hub.avro.writer import writer_of
 
-Write = Callable[[Mapping[str, Any]], bytes]
+Write = Callable[[Mapping[str, Any]], tuple[bytes, tuple[Any, ...] | None]]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -31,12 +31,13 @@ class Unusual(Exception):
     """For the careful way."""
 
 
-def compile_json_writer(schema: Mapping[str, Any], header: bytes) -> Write:
-    """The function: parsed JSON of an event's data → `header` and Avro body. Raises `Unusual`."""
+def compile_json_writer(schema: Mapping[str, Any], header: bytes, wants: Sequence[str] = ()) -> Write:
+    """The function: parsed JSON of an event's data → `header` and Avro body, and the values of the fields in `wants`
+    as a scanner gives them; None where the scanner has to. Raises `Unusual`."""
     shape = codec_of(schema).shape
     assert isinstance(shape, Record)
     writer = _Source()
-    writer.function(shape, repr(header))
+    writer.function(shape, repr(header), _values(shape, wants))
     label = f"<json writer of {shape.label} {crc32(writer.text.encode()):08x}>"
     # made from the schema's names, which lint has checked
     exec(compile(writer.text, label, "exec"), writer.names)  # noqa: S102
@@ -46,10 +47,10 @@ def compile_json_writer(schema: Mapping[str, Any], header: bytes) -> Write:
 
 
 def _guarded(write: Write) -> Write:
-    def guarded(data: Mapping[str, Any]) -> bytes:
+    def guarded(data: Mapping[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
         try:
             return write(data)
-        except (Invalid, KeyError, TypeError, AttributeError, ValueError):
+        except (Invalid, LookupError, TypeError, AttributeError, ValueError):
             pass  # what these say may quote the data
         raise Unusual
 
@@ -61,21 +62,23 @@ class _Source:
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {
-            "string": string,
+            "SIZE": SIZE,
             "number": number,
             "day": day,
+            "days": days,
             "whole": _whole,
             "array": _array,
             "Unusual": Unusual,
         }
         self.text, self.count = "", 0
 
-    def function(self, shape: Shape, header: str | None = None) -> str:
-        """Adds a function that gives the bytes of a value of that type; its name."""
+    def function(self, shape: Shape, header: str | None = None, values: str = "") -> str:
+        """Adds a function that gives the bytes of a value of that type, and what `values` says beside; its name."""
         if isinstance(shape, Record):
             parts = [self.expression(field.shape, f"v[{field.name!r}]") for field in shape.fields]
             body = f"    if type(v) is not dict or len(v) != {len(parts)}:\n        raise Unusual\n"
-            body += f"    return b''.join(({''.join(f'{part}, ' for part in [*filter(None, [header]), *parts])}))\n"
+            said = f"b''.join(({''.join(f'{part}, ' for part in [*filter(None, [header]), *parts])}))"
+            body += f"    return {', '.join(filter(None, [said, values]))}\n"
         else:
             body = f"    return {self.expression(shape, 'v')}\n"
         self.count += 1
@@ -101,7 +104,8 @@ class _Source:
 
     def _primitive(self, shape: Primitive, value: str) -> str:
         if shape.label == "string":
-            return f"string({value})"
+            name = f"s{len(self.names)}"
+            return f"SIZE[len({name} := {value}.encode())] + {name}"  # a longer one is for the careful way
         if shape.label in ("int", "long"):
             low, high = INT if shape.label == "int" else LONG
             return f"whole({value}, {low}, {high})"
@@ -133,12 +137,37 @@ class _Source:
         return name
 
 
+def _values(record: Record, wants: Sequence[str]) -> str:
+    """A Python expression for the wanted values, which are those of the JSON but for dates; "None" for others."""
+    shapes = {field.name: field.shape for field in record.fields}
+    found = []
+    for name in wants:
+        shape, value = shapes[name], f"v[{name!r}]"
+        others = [each for each in shape.branches if each.label != "null"] if isinstance(shape, Union) else [shape]
+        if len(others) > 1 or not (isinstance(others[0], Date | Enum) or _is_as_it_comes(others[0])):
+            return "None"
+        if isinstance(others[0], Date):
+            value = f"days({value})" if shape is others[0] else f"None if {value} is None else days({value})"
+        found.append(value)
+    return f"({''.join(f'{value}, ' for value in found)})"
+
+
+def _is_as_it_comes(shape: Shape) -> bool:
+    return isinstance(shape, Primitive) and shape.label in ("string", "int", "long", "boolean")
+
+
 @lru_cache(maxsize=32_768)
-def day(text: str) -> bytes:
-    """A date as its days since 1970. Raises `TypeError`, `ValueError`."""
+def days(text: str) -> int:
+    """A date as days since 1970. Raises `TypeError`, `ValueError`."""
     if not _DAY.fullmatch(text):
         raise ValueError
-    return number(days_of(date.fromisoformat(text)))
+    return days_of(date.fromisoformat(text))
+
+
+@lru_cache(maxsize=32_768)
+def day(text: str) -> bytes:
+    """The same as it is written."""
+    return number(days(text))
 
 
 def _whole(value: int, low: int, high: int) -> bytes:

@@ -15,9 +15,6 @@ NO_HEADERS = b"\0"
 NO_BYTES = number(-1)
 """The length of what is not there."""
 
-SIZE = tuple(number(length) for length in range(8192))
-"""Lengths as they are written; `varint` writes any."""
-
 
 def varint(value: int) -> bytes:
     """A number as Kafka and Avro write it."""

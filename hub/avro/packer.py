@@ -191,6 +191,9 @@ def mapping(values: Mapping[str, Any], item: Callable[[Any], bytes]) -> bytes:
 
 
 SMALL = tuple(bytes([value]) for value in range(128))
+SIZE = tuple(number(length) for length in range(8192))
+"""Lengths as they are written; `number` writes any."""
+
 _PRIMITIVES = {
     "string": "string({0})",
     "bytes": "data({0})",

@@ -11,9 +11,9 @@ from contextlib import suppress
 from aiokafka import TopicPartition
 
 from hub.clock import now_ms
-from hub.engine.batch import RecordBatch, record_batches
 from hub.engine.partitioner import partition_of
 from hub.event import Row
+from hub.kafka.batch import RecordBatch, record_batches
 from hub.kafka.connection import Connection
 from hub.kafka.transactional import TransactionalProducer
 

@@ -17,6 +17,7 @@ from hub.pipeline.attributes import STEP
 
 REQUIRED = ("specversion", "id", "source", "type", "time")
 PLAIN = {name: f"ce_{name}" for name in (*REQUIRED, "sequence", "correlationid", "causationid")}
+MUST_BE_THERE = frozenset(PLAIN[name] for name in REQUIRED)
 NOT_CARRIED = frozenset({"data", "data_base64", "datacontenttype", "dataschema"})
 """Of the envelope in JSON alone: on Kafka the body is Avro, and its schema is known by its id."""
 NAME = re.compile(r"[a-z0-9]{1,40}")
@@ -32,16 +33,18 @@ def headers_of(event: Mapping[str, Any]) -> Headers | Rejection:
     """`ce_*` headers, in no certain order, with `content-type`; or why one of them cannot be a header."""
     headers: Headers = {"content-type": CONTENT_TYPE}
     for name, value in event.items():
-        if name in NOT_CARRIED or value is None:  # null: as if it were not there
-            continue
-        text = value if type(value) is str else _canonical(value)
-        known = PLAIN.get(name) or _extension(name, text, headers)
-        if text is None or known is None:
-            return _wrong(name, value)
-        headers[known] = text.encode()
-    for name in REQUIRED:
-        if event.get(name) is None:
-            return _invalid(name, "a value", "nothing")
+        header = PLAIN.get(name)
+        if header is not None and type(value) is str:
+            headers[header] = value.encode()
+        elif name not in NOT_CARRIED and value is not None:  # null: as if it were not there
+            text = value if type(value) is str else _canonical(value)
+            header = header or _extension(name, text, headers)
+            if text is None or header is None:
+                return _wrong(name, value)
+            headers[header] = text.encode()
+    if not headers.keys() >= MUST_BE_THERE:
+        missing = next(name for name in REQUIRED if PLAIN[name] not in headers)
+        return _invalid(missing, "a value", "nothing")
     return _data_problem(event) or headers
 
 
@@ -70,7 +73,7 @@ def _data_problem(event: Mapping[str, Any]) -> Rejection | None:
     if event.get("data_base64") is not None:
         return Rejection(Code.BODY_INVALID, "decode", "expected data, as JSON, found data_base64", "/data_base64")
     said = event.get("datacontenttype", JSON)
-    if said not in (JSON, None) and not (isinstance(said, str) and JSON_TYPE.fullmatch(said)):
+    if said != JSON and said is not None and not (isinstance(said, str) and JSON_TYPE.fullmatch(said)):
         return _invalid("datacontenttype", JSON, "another one")
     return None
 

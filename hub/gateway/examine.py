@@ -6,12 +6,13 @@ A CloudEvent in JSON becomes the record that it will be in `in.<agency>`; the ga
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hub.avro.codec import HEADER, encode, from_json
 from hub.avro.invalid import Invalid
 from hub.avro.json_writer import Unusual, compile_json_writer
+from hub.avro.packed import pack_headers
 from hub.avro.records import wire_header
 from hub.catalogue import EventType
 from hub.errors import Code
@@ -71,9 +72,9 @@ class Examiner:
         self._rules, self._passages = rules, Passages(rules)
         self._person_id = Pseudonyms(rules.secret).person_id
         self._secrets = {agency: agency_secret(rules.secret, agency) for agency in rules.catalogue.agencies}
-        self._headers = {r.type.name: wire_header(id) for id, r in rules.gate_readers.items() if not r.older}
-        types = rules.catalogue.types
-        self._writers = {name: compile_json_writer(types[name].schema, h) for name, h in self._headers.items()}
+        current = {wire_header(id): reader for id, reader in rules.gate_readers.items() if not reader.older}
+        self._headers = {reader.type.name: header for header, reader in current.items()}
+        self._writers = {r.type.name: compile_json_writer(r.type.schema, h, r.wants) for h, r in current.items()}
 
     def examine(self, agency: str, event: Any) -> Examined | Refusal:
         """One event of that agency, as it was parsed."""
@@ -83,12 +84,12 @@ class Examiner:
         if isinstance(named, Rejection):
             return self._refused(event, named)
         topic = f"in.{agency}"
-        encoded = self._encoded(event)
+        encoded, read = self._encoded(event)
         if isinstance(encoded, bytes):
-            found = self._passages.judge(topic, encoded, named)
+            found = self._passages.judge(topic, encoded, named, read)
             if found is not None:
                 passage, key = found
-                return self._examined(agency, event, passage.of, passage.content, key, encoded, named)
+                return self._examined(agency, event, passage.of, passage.content, key, encoded, named, passage.inbound)
         return self._slowly(agency, event, encoded, named)
 
     def _slowly(self, agency: str, event: Any, encoded: bytes | Rejection, named: Headers) -> Examined | Refusal:
@@ -105,7 +106,8 @@ class Examiner:
         assert reader is not None and fields is not None
         subject = fields[reader.type.key_field].encode()
         key = self._person_id(subject) if reader.type.key_kind == "person" else subject
-        return self._examined(agency, event, reader.type, Contents(reader.type.name), key, encoded, named)
+        contents = Contents(reader.type.name)
+        return self._examined(agency, event, reader.type, contents, key, encoded, named, _all_of_them)
 
     def _examined(
         self,
@@ -116,29 +118,31 @@ class Examiner:
         key: bytes,
         value: bytes,
         named: Headers,
+        packed: Callable[[Headers], bytes],
     ) -> Examined:
         """The key on `in.<agency>` is that agency's pseudonym: nothing that the hub writes is keyed by a FİN."""
         told = said(named)
         own = pseudonym(key, self._secrets[agency])
         digest = identity(named["ce_source"], told.id, key)
         meaning = contents(told.time, told.sequence, value[HEADER:])
-        return Examined(told.id.decode(), of, (own, value, list(named.items())), digest, meaning, event["data"])
+        return Examined(told.id.decode(), of, (own, value, packed(named)), digest, meaning, event["data"])
 
-    def _encoded(self, event: Mapping[str, Any]) -> bytes | Rejection:
-        """The Avro value. For a type that is not known it has no body: the steps say so before they read one."""
+    def _encoded(self, event: Mapping[str, Any]) -> tuple[bytes | Rejection, Sequence[Any] | None]:
+        """The Avro value, and what the gate wants of it where that is known already. For a type that is not known it
+        has no body: the steps say so before they read one."""
         of = self._rules.catalogue.types.get(event["type"]) if isinstance(event["type"], str) else None
         if of is None:
-            return self._header(event)
+            return self._header(event), None
         data: Any = event.get("data")
         try:
             return self._writers[of.name](data)
         except Unusual:
             pass
         try:
-            return encode(of.schema, from_json(of.schema, data), self._headers[of.name])
+            return encode(of.schema, from_json(of.schema, data), self._headers[of.name]), None
         except Invalid as error:
             detail = f"expected {error.expected}, found {error.found}"
-            return Rejection(error.code, "decode", detail, f"/data{error.pointer}")
+            return Rejection(error.code, "decode", detail, f"/data{error.pointer}"), None
 
     def _header(self, event: Mapping[str, Any]) -> bytes:
         """The wire header of the event's type; of any other one where there is no such type."""
@@ -149,6 +153,10 @@ class Examiner:
         nameable = isinstance(id, str) and EVENT_ID.fullmatch(id) and not _exposes(event.get("data"), id.upper())
         known = kind if isinstance(kind, str) and kind in self._rules.catalogue.types else None
         return Refusal(id if nameable else None, known, rejection)
+
+
+def _all_of_them(named: Headers) -> bytes:
+    return pack_headers(list(named.items()))
 
 
 def _exposes(data: Any, id: str) -> bool:

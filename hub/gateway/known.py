@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from hub.errors import Retry
@@ -67,11 +67,12 @@ class Known:
         self._kept, self._clock = kept, clock
         self._recent = OrderedDict[bytes, Kept]()  # a dict looks for its first entry past all that have left
 
-    def took(self, events: Iterable[tuple[Examined, str]]) -> None:
-        """Remember events that are durable, and where."""
-        now = self._clock()
-        for event, record in events:
-            self._recent[event.identity] = Kept(event.content, record, now)
+    def took(self, events: Sequence[Examined], records: Sequence[str | None]) -> None:
+        """Remember events that are durable, and where; None: it is not known where."""
+        recent, now = self._recent, self._clock()
+        for event, record in zip(events, records, strict=True):
+            if record is not None:
+                recent[event.identity] = Kept(event.content, record, now)
         self._forget()
 
     def _forget(self) -> None:
@@ -80,11 +81,12 @@ class Known:
 
     async def look(self, agency: str, events: Sequence[Examined]) -> list[Found | None]:
         """For each event: what is known of it; None: nothing."""
-        recent = self._recalled(agency, events)
-        unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept.content != e.content]
+        unsure, recent = events, self._recalled(agency, events)
+        if any(recent):
+            unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept.content != e.content]
         verdicts = await self._told([event.identity.hex() for event in unsure]) if unsure else {}
         if not verdicts:
-            return [_of_recent(e, kept) for e, kept in zip(events, recent, strict=True)]
+            return [kept and _of_recent(e, kept) for e, kept in zip(events, recent, strict=True)]
         return await self._judged(agency, events, recent, verdicts)
 
     async def _told(self, ids: list[str]) -> Verdicts:

@@ -143,16 +143,17 @@ class Publishing:
     async def _told(self, agency: str, found: Sequence[Examined | Refusal], dry_run: bool) -> list[Told]:
         good = [each for each in found if isinstance(each, Examined)]
         known = iter(await self._known.look(agency, good) if good else ())
-        first: dict[bytes, Examined] = {}
-        told = [
-            _compared(each, next(known), first)
-            if isinstance(each, Examined)
-            else Told("rejected", each.id, each.rejection)
-            for each in found
-        ]
-        new = [each for each, said in zip(found, told, strict=True) if said is None and isinstance(each, Examined)]
+        told, new, first = list[Told | None](), list[Examined](), dict[bytes, Examined]()
+        for each in found:
+            if isinstance(each, Examined):
+                said = _compared(each, next(known), first)
+                if said is None:
+                    new.append(each)
+            else:
+                said = Told("rejected", each.id, each.rejection)
+            told.append(said)
         records = iter(await self._kept(agency, new) if new and not dry_run else [None] * len(new))
-        return [said or Told("accepted", each.id, record=next(records)) for each, said in zip(found, told, strict=True)]
+        return [said or Told("accepted", each.id, None, next(records)) for each, said in zip(found, told, strict=True)]
 
     async def _kept(self, agency: str, events: Sequence[Examined]) -> list[str | None]:
         """Coordinates of each, once the broker has all of them."""
@@ -164,7 +165,7 @@ class Publishing:
         except asyncio.CancelledError:  # the gateway stops; the events may be there all the same
             raise _away("") from None
         records = [f"{topic}/{partition}/{offset}" if offset >= 0 else None for partition, offset in places]
-        self._known.took((event, record) for event, record in zip(events, records, strict=True) if record)
+        self._known.took(events, records)
         return records
 
     def _tell_denials(self, agency: str, found: Sequence[Examined | Refusal]) -> None:

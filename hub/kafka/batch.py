@@ -1,4 +1,4 @@
-"""Record batches of Kafka's format (version 2), written for a transaction.
+"""Record batches of Kafka's format (version 2), written for an idempotent producer or a transaction.
 
 All records of a batch have one time, and headers come as the bytes that they are written as, so that a record is its
 parts put together: cheaper than a compiled writer that takes every header apart, for every receiver again.
@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 
 from crc32c import crc32c
 
+from hub.avro.packed import NO_BYTES, pack_headers, varint
+from hub.avro.packer import SIZE
 from hub.event import Row
-from hub.pipeline.packed import NO_BYTES, SIZE, pack_headers, varint
 
 MAGIC, TRANSACTIONAL = 2, 0x10
 RECORDS = 8192
@@ -67,16 +68,18 @@ def _size(value: bytes) -> bytes:
 
 
 class RecordBatch:
-    """Records put together; written when its producer is known (`hub.kafka.transactional.Batch`)."""
+    """Records put together; written when its producer is known (`hub.kafka.transactional`, `hub.kafka.idempotent`)."""
 
     __slots__ = ("_parts", "_timestamp", "count")
 
     def __init__(self, parts: list[bytes], count: int, timestamp: int) -> None:
         self._parts, self.count, self._timestamp = parts, count, timestamp
 
-    def written(self, producer_id: int, producer_epoch: int, base_sequence: int) -> bytes:
+    def written(
+        self, producer_id: int, producer_epoch: int, base_sequence: int, attributes: int = TRANSACTIONAL
+    ) -> bytes:
         """As it is sent."""
         time, last = self._timestamp, self.count - 1
         producer = producer_id, producer_epoch, base_sequence
-        body = b"".join((_AFTER_CRC.pack(TRANSACTIONAL, last, time, time, *producer, self.count), *self._parts))
+        body = b"".join((_AFTER_CRC.pack(attributes, last, time, time, *producer, self.count), *self._parts))
         return _BEFORE_CRC.pack(0, _BEFORE_CRC.size - _BEFORE_LENGTH + len(body), -1, MAGIC, crc32c(body)) + body

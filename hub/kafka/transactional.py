@@ -22,19 +22,7 @@ from typing import Any, Protocol
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.conn import CloseReason
-from aiokafka.errors import (
-    ConcurrentTransactions,
-    CoordinatorLoadInProgressError,
-    DuplicateSequenceNumber,
-    IllegalOperation,
-    InvalidProducerEpoch,
-    KafkaConnectionError,
-    KafkaError,
-    NoError,
-    OperationNotAttempted,
-    ProducerFenced,
-    for_code,
-)
+from aiokafka.errors import DuplicateSequenceNumber, IllegalOperation, KafkaError, NoError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
@@ -45,27 +33,18 @@ from aiokafka.protocol.transaction import (
 )
 
 from hub.kafka.connection import Connection
-from hub.kafka.outage import asked_to_end
+from hub.kafka.requests import ALL_REPLICAS, PASSING, REQUEST_MS, SEQUENCES, ask, by_topic, passing
 
 FIRST_WAIT, LONGEST_WAIT = 0.002, 0.1
 """Seconds until a request is made again. The broker may still write the last transaction's markers, which takes it a
 millisecond or two; where it is away, a tenth of a second is soon enough."""
 
-REQUEST_MS, TRANSACTION_MS = 10_000, 15_000
-"""For one answer; and how long a transaction may be open before the broker aborts it."""
-
-ALL_REPLICAS = -1
-SEQUENCES = 1 << 31
-"""A sequence number begins again after that many."""
-
-FENCED = {InvalidProducerEpoch.errno, 90}
-"""90: PRODUCER_FENCED, which newer versions of the requests answer."""
-PASSING = {ConcurrentTransactions.errno, OperationNotAttempted.errno, CoordinatorLoadInProgressError.errno, 13}
-"""They pass at the node that answers so, also where aiokafka does not mark them as such. 13: NETWORK_EXCEPTION."""
+TRANSACTION_MS = 15_000
+"""How long a transaction may be open before the broker aborts it."""
 
 
 class Batch(Protocol):
-    """A record batch that is written once it knows its producer (`hub.engine.batch.RecordBatch`)."""
+    """A record batch that is written once it knows its producer (`hub.kafka.batch.RecordBatch`)."""
 
     @property
     def count(self) -> int: ...
@@ -138,14 +117,14 @@ class TransactionalProducer:
         return self.transactional_id, self.producer_id, self.producer_epoch
 
     async def name_partitions(self, partitions: Collection[TopicPartition]) -> None:
-        rows = _by_topic((tp, tp[1]) for tp in partitions)
+        rows = by_topic((tp, tp[1]) for tp in partitions)
         await self._coordinated(AddPartitionsToTxnRequest(*self._me, rows), _errors)
 
     async def give_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         if not offsets:
             return
         await self._coordinated(AddOffsetsToTxnRequest(*self._me, group), _error)
-        rows = _by_topic((tp, (tp[1], offset, "")) for tp, offset in offsets.items())
+        rows = by_topic((tp, (tp[1], offset, "")) for tp, offset in offsets.items())
         transactional_id, *producer = self._me
         await self._coordinated(TxnOffsetCommitRequest(transactional_id, group, *producer, rows), _errors, group)
 
@@ -179,13 +158,13 @@ class TransactionalProducer:
         self, node: int | None, tps: Sequence[TopicPartition], left: dict[TopicPartition, bytes]
     ) -> None:
         """Take from `left` what this node has."""
-        rows = _by_topic((tp, (tp[1], left[tp])) for tp in tps)
+        rows = by_topic((tp, (tp[1], left[tp])) for tp in tps)
         request = ProduceRequest(self.transactional_id, ALL_REPLICAS, REQUEST_MS, rows)
         try:
             if node is None or node < 0:
                 await self.client.force_metadata_update()
                 return
-            answer = await self._ask(node, request, ConnectionGroup.DEFAULT)
+            answer = await ask(self.client, node, request)
         except KafkaError as error:
             await self._again(error)
             return
@@ -195,7 +174,7 @@ class TransactionalProducer:
                 if code in (NoError.errno, DuplicateSequenceNumber.errno):  # it was there, from the last attempt
                     left.pop(TopicPartition(topic, partition), None)
                 else:
-                    self.last = _passing(code, f"{topic}/{partition}")
+                    self.last = passing(code, f"{topic}/{partition}")
                     stale |= self.last.invalid_metadata
         if stale:
             await self.client.force_metadata_update()
@@ -208,7 +187,9 @@ class TransactionalProducer:
         wait = FIRST_WAIT
         while True:
             try:
-                answer = await self._ask(await self._coordinator(kind, key), request, ConnectionGroup.COORDINATION)
+                answer = await ask(
+                    self.client, await self._coordinator(kind, key), request, ConnectionGroup.COORDINATION
+                )
             except KafkaError as error:
                 self._coordinators.pop(kind, None)
                 await self._again(error)
@@ -217,7 +198,7 @@ class TransactionalProducer:
                 if not wrong:
                     return answer
                 for where, code in wrong:
-                    self.last = _passing(code, where or key)
+                    self.last = passing(code, where or key)
                 if not PASSING.issuperset(code for _, code in wrong):
                     self._coordinators.pop(kind, None)  # it is another node now
             wait = await _waited(wait)
@@ -226,14 +207,6 @@ class TransactionalProducer:
         if kind not in self._coordinators:
             self._coordinators[kind] = await self.client.coordinator_lookup(kind, key)
         return self._coordinators[kind]
-
-    async def _ask(self, node: int, request: Any, group: ConnectionGroup) -> Any:
-        try:
-            return await self.client.send(node, request, group=group)
-        except asyncio.CancelledError:
-            if asked_to_end():
-                raise
-            raise KafkaConnectionError("the connection was given up") from None
 
     async def _again(self, error: KafkaError) -> None:
         """Before a request is made again that had no answer. Raises what will not pass."""
@@ -247,23 +220,6 @@ async def _waited(seconds: float) -> float:
     """The next wait."""
     await asyncio.sleep(seconds)
     return min(1.5 * seconds, LONGEST_WAIT)
-
-
-def _passing(code: int, where: str) -> KafkaError:
-    """The error of that code, where it may pass; raised where not."""
-    if code in FENCED:
-        raise ProducerFenced
-    error: KafkaError = for_code(code)(f"{where}: code {code}")
-    if not error.retriable and code not in PASSING:
-        raise error
-    return error
-
-
-def _by_topic(rows: Iterable[tuple[TopicPartition, Any]]) -> list[tuple[str, list[Any]]]:
-    found = defaultdict[str, list[Any]](list)
-    for (topic, _), row in rows:
-        found[topic].append(row)
-    return list(found.items())
 
 
 def _error(answer: Any) -> Iterable[tuple[str, int]]:

@@ -1,15 +1,15 @@
-"""The headers of `events.*` and `out.*`, written once for each event: what never changes of a type and source is a
-constant, and all receivers of an event share the rest.
+"""The headers of `in.*`, `events.*` and `out.*`, written once for each event: what never changes of a type and source
+is a constant, and all receivers of an event share the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hub.avro.packer import data, number
+from hub.avro.packed import pack_header
+from hub.avro.packer import SIZE, data, number
 from hub.event import CONTENT_TYPE
 from hub.pipeline.attributes import LINEAGE, OPTIONAL
-from hub.pipeline.packed import SIZE, pack_header
 
 LATE = pack_header("ce_late", b"true")
 _TIME, _SEQUENCE, _ORIGIN, _ACCEPTED = (
@@ -19,6 +19,20 @@ _TIME, _SEQUENCE, _ORIGIN, _ACCEPTED = (
     data(b"hub_accepted"),
 )
 _ORIGIN_ID, _VERSION = data(b"ce_originid"), data(b"ce_statusversion")
+
+
+class InboundHeaders:
+    """Of `in.*`, as they are written for who publishes over HTTP: plain ones, without extensions or lineage."""
+
+    def __init__(self, source: bytes, type: bytes) -> None:
+        fixed = (("ce_specversion", b"1.0"), ("ce_source", source), ("ce_type", type), ("content-type", CONTENT_TYPE))
+        self._begin = _begin(6, fixed)
+
+    def __call__(self, named: Mapping[str, bytes]) -> bytes:
+        """`named` are the attributes."""
+        id, time = named["ce_id"], named["ce_time"]
+        count, optional = _optional(named)
+        return b"".join((self._begin[count], SIZE[len(id)], id, _TIME, SIZE[len(time)], time, optional))
 
 
 class CarriedHeaders:

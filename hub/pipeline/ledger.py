@@ -13,7 +13,8 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-from hub.avro.packer import number
+from hub.avro.packed import NO_HEADERS
+from hub.avro.packer import SIZE, number
 from hub.avro.records import schema_id_of
 from hub.catalogue import Catalogue
 from hub.errors import Code, Fatal, SchemaWanted
@@ -25,7 +26,6 @@ from hub.pipeline.fold import is_late
 from hub.pipeline.forms import Forms, Name
 from hub.pipeline.headers import OutboundHeaders
 from hub.pipeline.identify import Contents, identity, pseudonym
-from hub.pipeline.packed import NO_HEADERS, SIZE
 from hub.pipeline.reader import Reader, Reading
 from hub.pipeline.recognise import Recognised, recognise
 from hub.pipeline.refuse import Origin, dead_letter, receipt

@@ -6,14 +6,14 @@ with the same output (`tests/laws`); what does not, they look at and say why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.avro.records import WIRE_HEADER_BYTES
 from hub.avro.scanner import Refused
 from hub.event import CONTENT_TYPE, EVENT_MAX_BYTES, SOURCE_PREFIX, Record, Row
 from hub.pipeline.attributes import EVENT_ID_BYTES, SEQUENCE_LENGTH, trusted_time
-from hub.pipeline.headers import CarriedHeaders
+from hub.pipeline.headers import CarriedHeaders, InboundHeaders
 from hub.pipeline.identify import Contents, Pseudonyms
 from hub.pipeline.reader import Reader
 from hub.pipeline.rulebook import Rulebook
@@ -29,6 +29,7 @@ class Passage:
         self.scan, self.check = reader.scanner.scan, rules.checks[of.name]
         self.source, self.topic = (SOURCE_PREFIX + agency).encode(), rules.stream_topics[of.name]
         self.personal, self.key = of.key_kind == "person", of.key_field
+        self.inbound = InboundHeaders(self.source, of.name.encode())
         self.carried, self.origin = CarriedHeaders(self.source, of.name.encode()), f"in.{agency}/".encode()
         self.content = Contents(of.name)
 
@@ -51,8 +52,11 @@ class Passages:
         headers = passage.carried(named, origin, b"%d" % record.timestamp)
         return passage, (passage.topic, None, key, record.value, headers)
 
-    def judge(self, topic: str, value: bytes | None, named: Mapping[str, bytes]) -> tuple[Passage, bytes] | None:
-        """The passage of what may go through, and whose event it is; None as above. `named`: its headers, by name."""
+    def judge(
+        self, topic: str, value: bytes | None, named: Mapping[str, bytes], read: Sequence[Any] | None = None
+    ) -> tuple[Passage, bytes] | None:
+        """The passage of what may go through, and whose event it is; None as above. `named`: its headers, by name.
+        `read`: what the passage wants of the value, of who has just written that himself."""
         if value is None or len(value) > EVENT_MAX_BYTES:
             return None
         place = (topic, named.get("ce_type"), value[:WIRE_HEADER_BYTES])
@@ -62,12 +66,15 @@ class Passages:
         text = _said(named, passage.source)
         if text is None:
             return None
-        try:
-            canonical, *found = passage.scan(value)
-        except Refused:
-            return None
-        fields: dict[str, Any] = dict(zip(passage.wants, found, strict=True))
-        if not canonical or passage.check(fields, passage.agency) or exposes(passage.of, fields, text):
+        if read is None:
+            try:
+                canonical, *read = passage.scan(value)
+            except Refused:
+                return None
+            if not canonical:
+                return None
+        fields: dict[str, Any] = dict(zip(passage.wants, read, strict=True))
+        if passage.check(fields, passage.agency) or exposes(passage.of, fields, text):
             return None
         subject = fields[passage.key].encode()
         return passage, self._person_id(subject) if passage.personal else subject

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from hub.avro.packer import array, data
+from hub.avro.packer import SIZE, array, data
 from hub.avro.records import RecordCodec
 from hub.pipeline.facts import Placed
 from hub.pipeline.fold import Fact, Interval, fold
-from hub.pipeline.packed import SIZE
 
 
 class StatusWriter:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from bench.events import PERSONS, SCHEMAS, TYPE, events
 
 from hub.catalogue import load
-from hub.engine.batch import record_batches
 from hub.engine.partitioner import murmur2
+from hub.kafka.batch import record_batches
 from hub.pipeline.attributes import read_attributes
 from hub.pipeline.gate import Gate
 from hub.pipeline.headers import OutboundHeaders

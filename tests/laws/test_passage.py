@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import NOW, VETERAN, Rec, catalogue, event, rules, sample
 
+from hub.avro.packed import unpack_headers
 from hub.event import Outcome, Result
 from hub.pipeline.gate import Gate
-from hub.pipeline.packed import unpack_headers
 from hub.pipeline.passage import Passages
 
 TYPES = sorted(name for name, of in catalogue().types.items() if of.stream != "benefit")

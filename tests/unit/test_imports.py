@@ -26,7 +26,7 @@ ROOMS: Mapping[str, set[str]] = {
     "probe": {"errors"},
     "avro": NOUNS,
     "catalogue": NOUNS | {"avro"},
-    "kafka": {"errors"},
+    "kafka": {"errors", "event", "avro"},
     "settings": {"errors", "kafka"},
     "registry": NOUNS | {"access", "kafka", "avro", "catalogue", "metrics"},
     "evolution": NOUNS | {"avro", "catalogue", "registry"},

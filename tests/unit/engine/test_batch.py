@@ -8,9 +8,9 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.engine.batch import RECORDS, record_batches
+from hub.avro.packed import pack_headers, unpack_headers
 from hub.event import Row
-from hub.pipeline.packed import pack_headers, unpack_headers
+from hub.kafka.batch import RECORDS, record_batches
 
 TIME = 1_800_000_000_000
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)

@@ -9,39 +9,42 @@ from typing import Any
 
 import pytest
 
+from hub.avro.packed import NO_HEADERS
 from hub.errors import Retry
 from hub.kafka.appending import Appender
 
 SECONDS = 0.2
-LINE: Any = (b"key", b"value", [])
+PARTITION = 1
+"""Of the key `key`, of four: as Java's default partitioner has it."""
+LINE = (b"key", b"value", NO_HEADERS)
 
 
 class Batch:
     """A record batch on its way: kept after `after` seconds, never, or refused."""
 
     def __init__(self, after: float | None, error: Exception | None = None) -> None:
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.kept: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if after is not None:
             asyncio.get_running_loop().call_later(after, self._end, error)
 
     def _end(self, error: Exception | None) -> None:
         if error:
-            self.future.set_exception(error)
+            self.kept.set_exception(error)
         else:
-            self.future.set_result(SimpleNamespace(partition=3, offset=40))
+            self.kept.set_result(40)
 
 
 def appender(*batches: Batch) -> Appender:
     connection: Any = None
     made: Any = Appender(connection, [], 4, SECONDS)
     homes = iter(batches)
-    made._producer, made._put = object(), lambda topic, line: (next(homes), 2)
+    made._producer = SimpleNamespace(stuck=lambda tp: False, put=lambda *_: (next(homes), 2))
     return made  # type: ignore[no-any-return]
 
 
 def test_where_each_line_is() -> None:
     async def scenario() -> None:
-        assert await appender(Batch(0.0), Batch(0.05)).append("t", [LINE, LINE]) == [(3, 42), (3, 42)]
+        assert await appender(Batch(0.0), Batch(0.05)).append("t", [LINE, LINE]) == [(PARTITION, 42)] * 2
 
     asyncio.run(scenario())
 

@@ -26,14 +26,14 @@ def looked(known: Known, *events: Examined) -> list[Found | None]:
 
 def test_the_oldest_is_forgotten_first() -> None:
     remembered = known(kept=3)
-    remembered.took((event(number), f"in.mod/0/{number}") for number in range(5))
+    remembered.took([event(number) for number in range(5)], [f"in.mod/0/{number}" for number in range(5)])
     found = looked(remembered, *map(event, range(5)))
     assert found == [None, None, *(Found(same=True, record=f"in.mod/0/{number}") for number in (2, 3, 4))]
 
 
 def test_other_content_under_an_id_just_taken_is_for_the_ledger_to_judge() -> None:
     remembered = known(kept=3)
-    remembered.took([(event(1), "in.mod/0/1")])
+    remembered.took([event(1)], ["in.mod/0/1"])
     assert looked(remembered, event(1, b"another")) == [None]
 
 
@@ -50,14 +50,14 @@ def test_what_has_no_verdict_when_one_is_due_is_taken_again() -> None:
     """A refusal as `internal` names no id: it cannot be found, and has to be sent again."""
     now, applied = [0.0], dict[tuple[str, str], list[Verdict]]()
     remembered = Known(lambda ids: applied, lambda *_: [], lambda _: None, clock=lambda: now[0])
-    remembered.took([(event(1), "in.mod/0/1"), (event(2), "in.mod/0/2")])
+    remembered.took([event(1), event(2)], ["in.mod/0/1", "in.mod/0/2"])
     both = [Found(same=True, record=f"in.mod/0/{number}") for number in (1, 2)]
     applied["mod", event(2).identity.hex()] = [Verdict("in.mod/0/2", {"verdict": "APPLIED"})]
     now[0] = VERDICT_SECONDS
     assert looked(remembered, event(1), event(2)) == both
     now[0] += 1
     assert looked(remembered, event(1), event(2)) == [None, both[1]]
-    remembered.took([(event(1), "in.mod/0/3")])
+    remembered.took([event(1)], ["in.mod/0/3"])
     assert looked(remembered, event(1)) == [Found(same=True, record="in.mod/0/3")]
 
 

@@ -12,6 +12,7 @@ import pytest
 from gateway_room import MUCH, Room, event, publisher_of
 from world import VETERAN, catalogue
 
+from hub.avro.packed import unpack_headers
 from hub.errors import Code
 from hub.gateway import app
 from hub.gateway.bounds import Bounds
@@ -525,7 +526,7 @@ def test_what_nobody_may_see_is_in_no_answer_log_or_metric(room: Room, caplog: p
     assert CANARY not in caplog.text and CANARY.encode() not in room.metrics.page()
     assert not any(CANARY in str(denial) for denial in room.audit.denials)
     for key, _, headers in room.broker.kept.get("in.mod", ()):
-        assert CANARY.encode() not in key and all(CANARY.encode() not in value for _, value in headers)
+        assert CANARY.encode() not in key and CANARY.encode() not in headers
 
 
 def test_metrics_have_labels_of_closed_sets(room: Room) -> None:
@@ -579,4 +580,4 @@ def test_others_have_a_turn_while_a_long_batch_is_looked_at(room: Room) -> None:
 def test_an_id_that_is_no_string_is_answered_as_it_is_kept(room: Room, given: Any, id: str) -> None:
     (item,) = room.publish(event(id=given)).json()["items"]
     ((_, _, headers),) = room.broker.kept["in.mod"]
-    assert item["id"] == id and dict(headers)["ce_id"] == id.encode()
+    assert item["id"] == id and dict(unpack_headers(headers))["ce_id"] == id.encode()
