@@ -6,6 +6,7 @@ no ids, nobody's data. Names are CONTRACT's.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
@@ -75,6 +76,14 @@ HISTOGRAMS = (LATENCY, PROCESSING, HTTP_SECONDS)
 ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
 
 
+class Counts(defaultdict[tuple[str, ...], int]):
+    """By the values of its labels, what was counted since the page was last asked for."""
+
+    def __init__(self, metric: Meaning) -> None:
+        super().__init__(int)
+        self.metric = metric
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
@@ -87,6 +96,7 @@ class Metrics:
         }
         self._build = Info(BUILD.name, BUILD.help, registry=self.registry)
         self._counting: dict[tuple[str, ...], Counter] = {}
+        self._counts: list[Counts] = []
         self._observing: dict[tuple[str, ...], Histogram] = {}
 
     def count(self, metric: Meaning, *labels: str, by: float = 1) -> None:
@@ -95,6 +105,13 @@ class Metrics:
         if found is None:
             found = self._counting[metric.name, *labels] = self._counters[metric].labels(*labels)
         found.inc(by)
+
+    def counts(self, metric: Meaning) -> Counts:
+        """A counter for who counts all the time in one event loop, the page's: its values by label, added up when the
+        page is asked for."""
+        made = Counts(metric)
+        self._counts.append(made)
+        return made
 
     def set(self, metric: Meaning, *labels: str, to: float) -> None:
         """Set a gauge."""
@@ -110,6 +127,10 @@ class Metrics:
 
     def page(self) -> bytes:
         """What Prometheus scrapes."""
+        for counts in self._counts:
+            for labels, count in counts.items():
+                self.count(counts.metric, *labels, by=count)
+            counts.clear()
         return generate_latest(self.registry)
 
     def build(self, catalogue_version: int) -> None:

@@ -15,13 +15,13 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class IndexedRequest(Request):
-    """A request."""
+    """A request; each has its headers looked at."""
 
-    @property
-    def headers(self) -> Headers:
-        if not hasattr(self, "_headers"):  # starlette's own place for them; a cached_property would take a lock
-            self._headers = IndexedHeaders(self.scope["headers"])
-        return self._headers
+    headers: Headers = None  # type: ignore[assignment]  # starlette's is a property, which asks each time
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        super().__init__(scope, receive)
+        self.headers = IndexedHeaders(scope["headers"])
 
 
 class IndexedHeaders(Headers):

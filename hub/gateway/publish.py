@@ -98,7 +98,7 @@ class Publishing:
         metrics: Metrics,
     ) -> None:
         self._desk, self._examiner, self._known, self._appender = desk, examiner, known, appender
-        self._limits, self._audit, self._metrics = limits, audit, metrics
+        self._limits, self._audit, self._published = limits, audit, metrics.counts(GATEWAY_EVENTS)
         self._single = replace(desk.bounds, body_bytes=min(desk.bounds.body_bytes, SINGLE_BYTES))
         self._tellers: dict[Language, Teller] = {"en": Teller(catalogue, "en"), "az": Teller(catalogue, "az")}
 
@@ -204,7 +204,7 @@ class Publishing:
                 self._desk.count(request, each.rejection.code)
         for status, count in counts.items():
             if count and not dry_run:
-                self._metrics.count(GATEWAY_EVENTS, agency, status, by=count)
+                self._published[agency, status] += count
 
 
 def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]) -> Told | None:
