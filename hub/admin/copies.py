@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnsupportedVersionError
 
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 
-LOOK_AGAIN_SECONDS = 0.5
+LOOK_AGAIN_SECONDS, ANSWER_SECONDS = 0.5, 60.0
 AT_ONCE = 100
 """Partitions that are copied at the same time: what the hub carries meanwhile has the network too."""
 
@@ -47,12 +47,21 @@ def more_copies(connection: Connection, wanted: Mapping[str, int], tell: Tell = 
 
 
 def being_copied(client: KafkaAdminClient) -> Mapping[TopicPartition, int]:
-    """Partitions that get more copies now, and how many; a broker that cannot say so makes none."""
-    try:
-        moving = client.list_partition_reassignments()
-    except KafkaError:
-        return {}
-    return {tp: len(each["adding_replicas"]) for tp, each in moving.items()}
+    """Partitions that get more copies now, and how many; a broker that is too old to say so makes none. An error is no
+    such answer: raises `ConfigError` where there is none in time."""
+    until = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            moving = client.list_partition_reassignments()
+        except UnsupportedVersionError:
+            return {}
+        except KafkaError as error:  # a controller that moves is back in seconds
+            if not error.retriable or time.monotonic() > until:
+                said = f"the broker does not tell what is being copied: {type(error).__name__}"
+                raise ConfigError(f"{said} (the right to Describe the cluster is needed)") from error
+            time.sleep(LOOK_AGAIN_SECONDS)
+        else:
+            return {tp: len(each["adding_replicas"]) for tp, each in moving.items()}
 
 
 def spread(found: Copies, wanted: Mapping[str, int], nodes: Sequence[int]) -> Copies:

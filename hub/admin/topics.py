@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,10 +181,10 @@ def _unread_note(topics: list[str]) -> Iterator[str]:
         yield f"the broker does not tell the configuration of {len(topics)} topics ({topics[0]}…): not compared"
 
 
-def _found(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Found]:
+def _found(client: KafkaAdminClient, names: Collection[str]) -> dict[str, Found]:
     topics = {topic["name"]: topic for topic in client.describe_topics() if not _internal(topic)}
     configs = _configs(client, [name for name in names if name in topics])
-    coming = being_copied(client)  # a copy counts once it is complete
+    coming = being_copied(client) if names else {}  # a copy counts once it is complete
     return {name: _one(topic, configs.get(name), coming) for name, topic in topics.items()}
 
 

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from archive import PATIENCE, Archive
 from brokers import require_apache
 from confluent_kafka import Producer
 from kafka import TopicPartition
+from kafka.errors import ClusterAuthorizationFailedError, KafkaTimeoutError, NotControllerError
 
+from hub.admin import copies
 from hub.admin.copies import more_copies, spread
 from hub.admin.retention import DAY, FOREVER, longest, milliseconds
 from hub.admin.topics import Found, TopicSpec, apply, compare, plan, plan_for, wanted
@@ -138,6 +141,17 @@ def test_a_copy_goes_to_where_there_are_fewest() -> None:
     }
     with pytest.raises(ConfigError, match="a is to have 3 copies, and 2 nodes answer"):
         spread(found, wanted, [1, 2])
+
+
+def test_an_error_is_not_taken_for_nothing_being_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "LOOK_AGAIN_SECONDS", 0)
+    moving = {TopicPartition("a", 0): {"adding_replicas": [2, 3]}}
+    client = mock.Mock()
+    client.list_partition_reassignments.side_effect = [KafkaTimeoutError(), NotControllerError(), moving]
+    assert copies.being_copied(client) == {TopicPartition("a", 0): 2}
+    client.list_partition_reassignments.side_effect = ClusterAuthorizationFailedError
+    with pytest.raises(ConfigError, match="the right to Describe"):
+        copies.being_copied(client)
 
 
 def test_one_node_has_one_copy(broker: Connection, catalogue: Catalogue) -> None:
