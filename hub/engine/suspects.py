@@ -34,9 +34,11 @@ class Suspects:
 
     @property
     def next(self) -> TopicPartition | None:
-        """The partition whose next records are to be tried."""
+        """The partition whose next records are to be tried; those of a paused agency wait for its resumption."""
         trial = self._starts.trial
-        return trial and TopicPartition(trial.topic, self._number)
+        if trial is None or self._runtime.notes.paused(trial.topic):
+            return None
+        return TopicPartition(trial.topic, self._number)
 
     @property
     def records(self) -> int:
@@ -51,6 +53,8 @@ class Suspects:
         before = trials.read_starts(runtime.notes.get(self._key))
         ends = await consumer.end_offsets(list(committed))
         waiting = {tp.topic: ends[tp] - offset for tp, offset in committed.items() if ends[tp] > offset}
+        # no process ends of what a pause holds back, and nothing of it goes on: that is no lack of progress
+        waiting = {topic: count for topic, count in waiting.items() if not runtime.notes.paused(topic)}
         starts = trials.started(before, _by_topic(committed), waiting, runtime.batch_records, runtime.me)
         if starts.trial is not None:
             fields = {"lane": self._lane, "number": self._number, "topic": starts.trial.topic}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -27,6 +27,7 @@ from hub.engine.taking import Ahead
 from hub.engine.trials import STARTS, key_of, read_starts
 from hub.errors import Code, Fatal, Retry, SchemaWanted
 from hub.event import Output, Rejection, Result
+from hub.pipeline.pause import Pause
 from hub.pipeline.summarise import Chain
 
 TP = TopicPartition("in.a", 1)
@@ -693,3 +694,27 @@ def test_giving_the_number_back_does_not_wait_for_records_that_come_only_after_i
 
     with without_kafka(broker):
         asyncio.run(run())
+
+
+def test_a_pause_outlives_processes_that_are_killed_while_its_records_wait() -> None:
+    """They wait because somebody said so: that no process has got on with them convicts nobody."""
+    broker = Broker(records(30))
+    pause = Pause("a", 1, "operator", "wrong decisions")
+    broker.outputs.append(Output("state.hub", 1, pause.key, pause.note()))
+
+    async def killed(process: str) -> None:
+        it = made(broker, Step(), process=process)
+        it.spec = replace(it.spec, fair=True)
+        it.start()
+        await it.until(lambda: it.number.ready)
+        for _ in range(50):  # turns in which it could take some
+            await asyncio.sleep(0)
+        it.number._task.cancel()
+        await asyncio.wait({it.number._task})
+        for producer in broker.producers:
+            await producer.close()
+
+    with without_kafka(broker):
+        for number in range(STARTS + 3):
+            asyncio.run(killed(f"process {number}"))
+    assert written(broker, "events") == []
