@@ -9,14 +9,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Self
 
+from hub.clock import BAKU
 from hub.errors import Admission
 from hub.settings import Limit
 
-BAKU = timezone(timedelta(hours=4))
-"""A quota's day is the calendar's in Baku, which has no summer time."""
 DAY_SECONDS = 86_400
 MIB = 1 << 20
 ROUNDING = 1e-7

@@ -82,7 +82,11 @@ class Client:
     def event_of(self, type: str, data: Mapping[str, Any], **attributes: Any) -> dict[str, Any]:
         """A CloudEvent as JSON. Made once and sent as often as it takes, it is the same event."""
         made = {"id": str(uuid4()), "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
-        given = {name: str(value) for name, value in attributes.items() if value is not None}
+        given = {
+            name: value.isoformat() if isinstance(value, datetime) else str(value)
+            for name, value in attributes.items()
+            if value is not None
+        }
         if "id" in given and "time" not in given:
             raise ValueError("give `time` beside `id`: sent again with another time it would be another event")
         fixed = {"specversion": "1.0", "source": self.source, "type": type, "datacontenttype": "application/json"}

@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from hub.catalogue import Catalogue
+from hub.clock import today as today_in_baku
 from hub.errors import Retry
 from hub.event import SOURCE_PREFIX
 from hub.gateway.answers import (
@@ -62,7 +63,7 @@ class Questions:
         unpack: Unpack,
         secret: bytes,
         *,
-        today: Callable[[], date] = date.today,
+        today: Callable[[], date] = today_in_baku,
         clock: Callable[[], float] = time.monotonic,
         ending: Callable[[], bool] = lambda: False,
     ) -> None:

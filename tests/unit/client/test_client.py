@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -223,3 +224,9 @@ def test_an_id_stays_one_part_of_the_address(id: str) -> None:
     path, _, query = request.url.raw_path.decode().partition("?")
     assert query == "" and path.startswith("/v1/events/") and unquote(path.removeprefix("/v1/events/")) == id
     assert "/" not in path.removeprefix("/v1/events/")
+
+
+def test_a_time_may_be_given_as_one() -> None:
+    at = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
+    event = Desk(httpx.Response(202)).client().event_of("t.T", {}, id="mine", time=at)
+    assert event["time"] == "2026-11-27T09:30:00+00:00", "as RFC 3339 has it"
