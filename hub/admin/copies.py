@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError, UnsupportedVersionError
@@ -82,13 +83,18 @@ def spread(found: Copies, wanted: Mapping[str, int], nodes: Sequence[int]) -> Co
     return asked
 
 
+def complete(topic: Mapping[str, Any], under_way: Mapping[TopicPartition, int]) -> Copies:
+    """The copies of a topic, as the broker describes it, without those that are under way."""
+    parts = {TopicPartition(topic["name"], part["partition_index"]): part for part in topic["partitions"]}
+    return {tp: p["replica_nodes"][: len(p["replica_nodes"]) - under_way.get(tp, 0)] for tp, p in parts.items()}
+
+
 def _found(client: KafkaAdminClient, topics: Collection[str]) -> Copies:
-    """Without those that are under way: who asks for them again only waits for them."""
+    """What is under way is asked for again, and so waited for."""
     under_way, found = being_copied(client), dict[TopicPartition, Sequence[int]]()
     for topic in client.describe_topics():
-        for part in topic["partitions"] if topic["name"] in topics else ():
-            tp = TopicPartition(topic["name"], part["partition_index"])
-            found[tp] = part["replica_nodes"][: len(part["replica_nodes"]) - under_way.get(tp, 0)]
+        if topic["name"] in topics:
+            found |= complete(topic, under_way)
     return found
 
 

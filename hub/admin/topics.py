@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from hub.admin.copies import being_copied
+from hub.admin.copies import being_copied, complete
 from hub.admin.wanted import MUST_HAVE, PARTITIONS, TopicSpec, wanted
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError
@@ -30,7 +30,6 @@ __all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_par
 AT_ONCE = 100
 # Apache Kafka opens some 150 partitions a second when they are new (each is made safe on the disk).
 READY_MS = 120_000
-COPIES = "replication factor"
 SAFE = 3
 """Copies of a partition, two of which must have a record before it is acknowledged: one may be lost."""
 LOOK_AGAIN_SECONDS = 0.2
@@ -53,11 +52,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`create` and `alter` are what `apply` does; `drift` and `foreign` topics are only reported."""
+    """`create` and `alter` are what `apply` does; `drift` and `foreign` topics are only reported. `copies`: topics with
+    fewer copies than wanted, and how many are (`hub.admin.copies`)."""
 
     create: tuple[TopicSpec, ...]
     alter: tuple[Change, ...]
     drift: tuple[Change, ...]
+    copies: Mapping[str, int]
     foreign: tuple[str, ...]
     unchanged: tuple[str, ...]
     notes: tuple[str, ...]
@@ -66,12 +67,6 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.create and not self.alter
-
-    @property
-    def copies(self) -> Mapping[str, int]:
-        """Topics with fewer copies than wanted, and how many are (`hub.admin.copies`)."""
-        fewer = (change for change in self.drift if change.what == COPIES and change.found)
-        return {change.topic: int(change.wanted) for change in fewer if int(change.found or 0) < int(change.wanted)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +118,7 @@ def compare(specs: Mapping[str, TopicSpec], found: Mapping[str, Found]) -> Plan:
         create=tuple(spec for name, spec in specs.items() if name not in found),
         alter=tuple(alter),
         drift=tuple(drift),
+        copies={spec.name: spec.replicas for spec, topic in there if topic.replicas < spec.replicas},
         foreign=tuple(sorted(name for name in found if name not in specs)),
         unchanged=tuple(spec.name for spec, _ in there if spec.name not in changed),
         notes=tuple(_unread_note(unread)),
@@ -173,7 +169,7 @@ def _shape_changes(spec: TopicSpec, topic: Found) -> Iterator[Change]:
     if topic.partitions != spec.partitions:
         yield Change(spec.name, "number of partitions", str(topic.partitions), str(spec.partitions))
     if topic.replicas != spec.replicas:
-        yield Change(spec.name, COPIES, str(topic.replicas), str(spec.replicas))
+        yield Change(spec.name, "replication factor", str(topic.replicas), str(spec.replicas))
 
 
 def _unread_note(topics: list[str]) -> Iterator[str]:
@@ -193,11 +189,8 @@ def _internal(topic: dict[str, Any]) -> bool:
 
 
 def _one(topic: dict[str, Any], configs: Configs | None, coming: Mapping[TopicPartition, int]) -> Found:
-    copies = [
-        len(part["replica_nodes"]) - coming.get(TopicPartition(topic["name"], part["partition_index"]), 0)
-        for part in topic["partitions"]
-    ]
-    return Found(len(copies), min(copies, default=0), configs)
+    copies = complete(topic, coming)
+    return Found(len(copies), min(map(len, copies.values()), default=0), configs)
 
 
 def _configs(client: KafkaAdminClient, topics: list[str]) -> dict[str, Configs]:

@@ -23,7 +23,8 @@ from hub.avro.scalar import INT, LONG
 from hub.avro.shape import Array, Date, Enum, Primitive, Record, Shape, Union
 from hub.avro.writer import writer_of
 
-Write = Callable[[Mapping[str, Any]], tuple[bytes, tuple[Any, ...] | None]]
+Written = tuple[bytes, tuple[Any, ...] | None]
+Write = Callable[[Mapping[str, Any]], Written]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -47,7 +48,7 @@ def compile_json_writer(schema: Mapping[str, Any], header: bytes, wants: Sequenc
 
 
 def _guarded(write: Write) -> Write:
-    def guarded(data: Mapping[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
+    def guarded(data: Mapping[str, Any]) -> Written:
         try:
             return write(data)
         except (Invalid, LookupError, TypeError, AttributeError, ValueError):

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hub import registry
 from hub.admin import topics
 from hub.admin.copies import more_copies
+from hub.catalogue import Catalogue
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of
 from hub.kafka.connection import Connection
 from hub.machine.running import connect
@@ -24,7 +25,7 @@ app = typer.Typer(help="Topics, as the catalogue wants them.", no_args_is_help=T
 def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """What `apply` would do. Changes nothing; exit code 3 when the broker is not as the catalogue wants it."""
     settings = settings_of(data_dir=data_dir)
-    found = _planned(settings)[1]
+    found = _planned(settings, connect(settings), catalogue_of(settings))
     _print_plan(found, as_json)
     raise typer.Exit(3 if found.create or found.alter or found.drift else 0)
 
@@ -39,13 +40,14 @@ def topics_apply(
 ) -> None:
     """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless."""
     settings = settings_of(data_dir=data_dir)
-    connection, found = _planned(settings)
+    connection, catalogue = connect(settings), catalogue_of(settings)
+    found = _planned(settings, connection, catalogue)
     notes = topics.apply(connection, found)
-    registry.register(connection, catalogue_of(settings).schemas())
+    registry.register(connection, catalogue.schemas())
     _print_plan(found, as_json)
     if copies and found.copies:
         _copy(connection, found.copies)
-        notes += topics.apply(connection, _planned(settings)[1])  # what may be asked of them now
+        notes += topics.apply(connection, _planned(settings, connection, catalogue))  # what may be asked of them now
     for note in notes:
         err.print(note)
 
@@ -57,9 +59,8 @@ def _copy(connection: Connection, wanted: Mapping[str, int]) -> None:
         more_copies(connection, wanted, lambda done, of: progress.update(task, completed=done, total=of))
 
 
-def _planned(settings: Settings) -> tuple[Connection, topics.Plan]:
-    connection = connect(settings)
-    return connection, topics.plan_for(connection, catalogue_of(settings), settings.partitions, settings.replication)
+def _planned(settings: Settings, connection: Connection, catalogue: Catalogue) -> topics.Plan:
+    return topics.plan_for(connection, catalogue, settings.partitions, settings.replication)
 
 
 def _print_plan(found: topics.Plan, as_json: bool) -> None:

@@ -330,8 +330,8 @@ class Number:
 
     async def _commit(self, records: Batch, result: Result) -> None:
         runtime, spec = self._runtime, self._spec
-        asked = {agency for agency, _ in result.unknown if runtime.versions.away}
-        rows = self._rows.after(result.tally, asked)  # what an outage of ours refuses is no fault of an agency
+        spared = {agency for agency, _ in result.unknown if runtime.versions.away}
+        rows = self._rows.after(result.tally, spared)  # what an outage of ours refuses is no fault of an agency
         pauses = [] if not rows else self._rows.pauses(rows, records, result, self._chain.writer, runtime.clock())
         summary, chain = summarise(
             runtime.rules, result, spec.name, self._chain, self.number, len(records), runtime.clock()

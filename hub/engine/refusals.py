@@ -32,8 +32,7 @@ class Rows:
                 refused[each.agency] += count
         if not refused and not self._rows:
             return {}
-        more = {a: n for a, n in taken.items() if a not in spared}
-        return {a: self._rows[a] + more.get(a, 0) if refused[a] == n else 0 for a, n in taken.items()}
+        return {a: self._rows[a] + n * (a not in spared) if refused[a] == n else 0 for a, n in taken.items()}
 
     def pauses(
         self, rows: Mapping[str, int], records: Sequence[Record], result: Result, writer: str, now: int

@@ -52,9 +52,11 @@ class Suspects:
         await runtime.notes.read_to_end(self._number)
         before = trials.read_starts(runtime.notes.get(self._key))
         ends = await consumer.end_offsets(list(committed))
-        waiting = {tp.topic: ends[tp] - offset for tp, offset in committed.items() if ends[tp] > offset}
-        # no process ends of what a pause holds back, and nothing of it goes on: that is no lack of progress
-        waiting = {topic: count for topic, count in waiting.items() if not runtime.notes.paused(topic)}
+        waiting = {
+            tp.topic: ends[tp] - offset
+            for tp, offset in committed.items()  # what a pause holds back shows no lack of progress
+            if ends[tp] > offset and not runtime.notes.paused(tp.topic)
+        }
         starts = trials.started(before, _by_topic(committed), waiting, runtime.batch_records, runtime.me)
         if starts.trial is not None:
             fields = {"lane": self._lane, "number": self._number, "topic": starts.trial.topic}

@@ -13,12 +13,9 @@ from aiokafka import TopicPartition
 from hub.clock import now_ms
 from hub.engine.partitioner import partition_of
 from hub.event import Row
-from hub.kafka.batch import RecordBatch, record_batches
+from hub.kafka.batch import BATCH_BYTES, RecordBatch, record_batches
 from hub.kafka.connection import Connection
 from hub.kafka.transactional import TransactionalProducer
-
-BATCH_BYTES = 1 << 20
-"""Record batches are cut at this size; one record may be larger and then travels alone."""
 
 COMMIT_SECONDS = 20.0
 """After so long the broker has aborted the transaction by itself: it is given up, and its number starts again."""

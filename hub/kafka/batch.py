@@ -18,6 +18,9 @@ from hub.avro.packer import SIZE
 from hub.event import Row
 
 MAGIC, TRANSACTIONAL = 2, 0x10
+BATCH_BYTES = 1 << 20
+"""Record batches are cut at this size; one record may be larger and then travels alone."""
+
 RECORDS = 8192
 """A batch has no more."""
 

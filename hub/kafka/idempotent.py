@@ -27,12 +27,9 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from hub.errors import Retry
 from hub.event import Row
-from hub.kafka.batch import RECORDS, record_batches
+from hub.kafka.batch import BATCH_BYTES, RECORDS, record_batches
 from hub.kafka.connection import Connection
 from hub.kafka.requests import ALL_REPLICAS, REQUEST_MS, SEQUENCES, ask, by_topic, passing
-
-BATCH_BYTES = 1 << 20
-"""Record batches are cut at this size; one record may be larger and then travels alone."""
 
 RECORD_BYTES = 64
 """What a record takes beside its parts, at the most."""

@@ -25,8 +25,7 @@ class InboundHeaders:
     """Of `in.*`, as they are written for who publishes over HTTP: plain ones, without extensions or lineage."""
 
     def __init__(self, source: bytes, type: bytes) -> None:
-        fixed = (("ce_specversion", b"1.0"), ("ce_source", source), ("ce_type", type), ("content-type", CONTENT_TYPE))
-        self._begin = _begin(6, fixed)
+        self._begin = _begin(6, (*_attributes(source, type), ("content-type", CONTENT_TYPE)))
 
     def __call__(self, named: Mapping[str, bytes]) -> bytes:
         """`named` are the attributes."""
@@ -39,8 +38,7 @@ class CarriedHeaders:
     """Of `events.*`: the publisher's attributes, where the event came in, and when (milliseconds since 1970)."""
 
     def __init__(self, source: bytes, type: bytes) -> None:
-        fixed = (("ce_specversion", b"1.0"), ("ce_source", source), ("ce_type", type))
-        self._begin = _begin(7, fixed)
+        self._begin = _begin(7, _attributes(source, type))
 
     def __call__(self, named: Mapping[str, bytes], origin: bytes, accepted: bytes) -> bytes:
         """`named` are the inbound headers; those that are no attributes stop here."""
@@ -56,8 +54,7 @@ class OutboundHeaders:
     """Of `out.*`: the hub's own id as `ce_id`, the publisher's as `ce_originid`."""
 
     def __init__(self, source: bytes, type: bytes) -> None:
-        fixed = (("ce_specversion", b"1.0"), ("ce_source", source), ("ce_type", type), ("content-type", CONTENT_TYPE))
-        self._begin = _begin(9, fixed)
+        self._begin = _begin(9, (*_attributes(source, type), ("content-type", CONTENT_TYPE)))
 
     def __call__(self, named: Mapping[str, bytes], event_id: bytes, version: int, *, late: bool) -> bytes:
         """`named` are the headers of `events.*`, `event_id` is 32 hex digits."""
@@ -79,6 +76,11 @@ class OutboundHeaders:
             of,
         )
         return b"".join((self._begin[count], *own, optional, _ACCEPTED, SIZE[len(accepted)], accepted))
+
+
+def _attributes(source: bytes, type: bytes) -> tuple[tuple[str, bytes], ...]:
+    """Those that never change."""
+    return ("ce_specversion", b"1.0"), ("ce_source", source), ("ce_type", type)
 
 
 def _begin(count: int, fixed: tuple[tuple[str, bytes], ...]) -> tuple[bytes, ...]:
