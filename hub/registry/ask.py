@@ -126,10 +126,10 @@ def resolved(schemas: Schemas, entry: Entry) -> str:
     return canonical(compact(whole(schemas, entry.schema, entry.references)))
 
 
-def registered(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
-    """The version that says the same, as the subject compares, and is not deleted."""
+def registered(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = False) -> Entry | None:
+    """The version that says the same, as the subject compares; a deleted one only where that is asked for."""
     normalize = normalizes(schemas, subject, draft.normalize)
-    return schemas.same(subject, draft.schema, draft.references, normalize=normalize)
+    return schemas.same(subject, draft.schema, draft.references, normalize=normalize, deleted=deleted)
 
 
 def lookup(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = False) -> Entry:
@@ -137,24 +137,10 @@ def lookup(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = Fals
     parse(whole(schemas, draft.schema, draft.references))
     if not schemas.versions(subject, deleted=True):
         raise refusals.subject_missing(subject)
-    found = registered(schemas, subject, draft)
-    if found is None and deleted:
-        found = _same_deleted(schemas, subject, draft, normalizes(schemas, subject, draft.normalize))
-    if found is None:
+    found = registered(schemas, subject, draft) or (deleted and registered(schemas, subject, draft, deleted=True))
+    if not found:
         raise refusals.schema_missing()
     return found
-
-
-def _same_deleted(schemas: Schemas, subject: str, draft: Draft, normalize: bool) -> Entry | None:
-    text = canonical(draft.schema, normalize=normalize)
-    return next(
-        (
-            entry
-            for entry in reversed(schemas.versions(subject, deleted=True))
-            if canonical(entry.schema, normalize=normalize) == text and entry.references == draft.references
-        ),
-        None,
-    )
 
 
 def sound(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> None:

@@ -87,8 +87,9 @@ class Schemas:
         return [self._subjects[subject][version] for subject, version in places]
 
     def id_of(self, subject: str, schema: str | None = None) -> int:
-        """The id of this schema in the subject, or of the subject's latest. Raises `KeyError` when it is not there."""
-        entry = self.latest(subject) if schema is None else self.same(subject, schema)
+        """The id of this schema in the subject, or of the subject's latest. A deleted version counts where there is no
+        other: who runs on it needs its id, not that it is offered. Raises `KeyError` when there is none."""
+        entry = self._said(subject, schema) or self._said(subject, schema, deleted=True)
         if entry is None:
             raise KeyError(f"{subject} has no such version")
         return entry.id
@@ -110,14 +111,20 @@ class Schemas:
         return self._subjects.get(subject, {}).get(version)
 
     def same(
-        self, subject: str, schema: str, references: tuple[Reference, ...] = (), *, normalize: bool = False
+        self,
+        subject: str,
+        schema: str,
+        references: tuple[Reference, ...] = (),
+        *,
+        normalize: bool = False,
+        deleted: bool = False,
     ) -> Entry | None:
-        """The latest version of the subject, not deleted, that says the same."""
+        """The latest version of the subject that says the same; of deleted ones too where they are asked for."""
         text = canonical(schema, normalize=normalize)
         return next(
             (
                 entry
-                for entry in reversed(self.versions(subject))
+                for entry in reversed(self.versions(subject, deleted=deleted))
                 if canonical(entry.schema, normalize=normalize) == text and entry.references == references
             ),
             None,
@@ -145,6 +152,11 @@ class Schemas:
         """Versions, not deleted, that use a type of that version."""
         everyone = (entry for name in self._subjects for entry in self._live(name))
         return [e for e in everyone if any((r.subject, r.version) == (subject, version) for r in e.references)]
+
+    def _said(self, subject: str, schema: str | None, *, deleted: bool = False) -> Entry | None:
+        if schema is not None:
+            return self.same(subject, schema, deleted=deleted)
+        return next(reversed(self.versions(subject, deleted=deleted)), None)
 
     def _live(self, subject: str) -> list[Entry]:
         return [entry for entry in self._subjects.get(subject, {}).values() if not entry.deleted]
