@@ -238,5 +238,9 @@ OPEN = frozenset({"/"})
 WRITES = frozenset(
     {register, delete_subject, delete_version, put_config, delete_config, put_mode, delete_mode},
 )
+JUDGES = frozenset({lookup, compatibility})
+"""Answers for which schemas are parsed."""
+JUDGED_AT_ONCE = 4
+"""They take turns at the processor: more at once would only keep those waiting who ask for an id."""
 AT_ONCE = 8
 """Writes at once: those that wait for a broker that is away leave threads to those who read."""

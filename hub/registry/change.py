@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from hub.catalogue import EventType
 from hub.registry import ask, refusals
 from hub.registry.ask import Draft
-from hub.registry.canonical import canonical
+from hub.registry.canonical import canonical, kept
 from hub.registry.compatibility import Level
 from hub.registry.entry import Change, Entry, config_change, highest_change, mode_change
 from hub.registry.schemas import Schemas
@@ -96,7 +96,7 @@ def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
                 f"Ids up to {HIGHEST_IMPORTED} may be imported: the rest is for new schemas"
             ) from None
         return wanted
-    if canonical(first.schema) != canonical(wanted.schema) or first.references != wanted.references:
+    if kept(first.schema) != canonical(wanted.schema) or first.references != wanted.references:
         raise refusals.not_permitted(f"Overwrite new schema with id {draft.id} is not permitted.")
     return wanted
 

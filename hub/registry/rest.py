@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.registry import refusals
-from hub.registry.answers import AT_ONCE, OPEN, ROUTES, WRITES, Handler
+from hub.registry.answers import AT_ONCE, JUDGED_AT_ONCE, JUDGES, OPEN, ROUTES, WRITES, Handler
 from hub.registry.asked import Asked, Text
 from hub.registry.refusals import Refused
 from hub.registry.rights import Authenticate, Rights
@@ -77,9 +77,10 @@ def _routes(store: Store, rights: Rights, authenticate: Authenticate) -> list[Ro
     paths: dict[str, dict[str, Handler]] = {}
     for method, path, handler in ROUTES:
         paths.setdefault(path, {})[method] = handler
-    writing = CapacityLimiter(AT_ONCE)
+    writing, judging = CapacityLimiter(AT_ONCE), CapacityLimiter(JUDGED_AT_ONCE)
+    turns = dict.fromkeys(WRITES, writing) | dict.fromkeys(JUDGES, judging)
     return [
-        Route(path, _endpoint(path, handlers, store, rights, authenticate, writing), methods=list(handlers))
+        Route(path, _endpoint(path, handlers, store, rights, authenticate, turns), methods=list(handlers))
         for path, handlers in paths.items()
     ]
 
@@ -90,13 +91,12 @@ def _endpoint(
     store: Store,
     rights: Rights,
     authenticate: Authenticate,
-    writing: CapacityLimiter,
+    turns: Mapping[Handler, CapacityLimiter],
 ) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         body = await _body(request)
         handler = handlers["GET" if request.method == "HEAD" else request.method]
-        limiter = writing if handler in WRITES else None
-        return await to_thread.run_sync(answer, request, body, handler, limiter=limiter)
+        return await to_thread.run_sync(answer, request, body, handler, limiter=turns.get(handler))
 
     def answer(request: Request, body: bytes, handler: Handler) -> Response:
         try:

@@ -5,12 +5,13 @@ The layout is that of Confluent's registry, so that either can read what the oth
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from hub.registry.canonical import canonical
+from hub.registry.canonical import canonical, kept
 from hub.registry.entry import Entry, Reference, entry_of
 
 __all__ = ["TOPIC", "Entry", "Reference", "Registered", "Schemas"]
@@ -39,6 +40,14 @@ class Schemas:
         self.configs: dict[str | None, dict[str, Any]] = {}
         self.modes: dict[str | None, str] = {}
 
+    def copy(self) -> Schemas:
+        """What is applied to the one does not show in the other."""
+        found = copy.copy(self)
+        found._subjects = {subject: dict(entries) for subject, entries in self._subjects.items()}
+        found._places = {id: dict(places) for id, places in self._places.items()}
+        found._ids, found.configs, found.modes = dict(self._ids), dict(self.configs), dict(self.modes)
+        return found
+
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Take in the next record of the log. Raises `ValueError` for one that no registry writes.
 
@@ -66,7 +75,7 @@ class Schemas:
     def add(self, entry: Entry) -> None:
         self._subjects.setdefault(entry.subject, {})[entry.version] = entry
         self._places.setdefault(entry.id, {})[entry.subject, entry.version] = None
-        self._ids.setdefault(_identity(entry.schema, entry.references), entry.id)
+        self._ids.setdefault((kept(entry.schema), entry.references), entry.id)
         self._highest = max(self._highest, entry.id)
 
     @property
@@ -125,7 +134,7 @@ class Schemas:
             (
                 entry
                 for entry in reversed(self.versions(subject, deleted=deleted))
-                if canonical(entry.schema, normalize=normalize) == text and entry.references == references
+                if kept(entry.schema, normalize=normalize) == text and entry.references == references
             ),
             None,
         )
@@ -133,7 +142,7 @@ class Schemas:
     def next(self, subject: str, schema: str, references: tuple[Reference, ...] = ()) -> Entry:
         """What a new version of the subject would be. Changes nothing."""
         version = max(self._subjects.get(subject, {}), default=0) + 1
-        known = self._ids.get(_identity(schema, references))
+        known = self._ids.get((canonical(schema), references))
         return Entry(subject, version, known or self._highest + 1, schema, references=references)
 
     def assign(self, pairs: Iterable[tuple[str, str]]) -> list[Entry]:
@@ -192,10 +201,6 @@ def _put(into: dict[str | None, Any], key: str | None, value: Any) -> None:
 
 def _without_subject(said: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name != "subject"}
-
-
-def _identity(schema: str, references: tuple[Reference, ...]) -> tuple[str, tuple[Reference, ...]]:
-    return canonical(schema), references
 
 
 def _object(data: bytes | None) -> dict[str, Any]:
