@@ -26,12 +26,13 @@ def registry(
     """The schema registry: what Confluent's clients ask, on the topic `_schemas`."""
     from hub.access.from_settings import open_audit, open_doorkeeper
     from hub.access.tls import uvicorn_tls
+    from hub.gateway.protocol import BoundedProtocol
     from hub.kafka.address import listening
     from hub.metrics import Metrics
     from hub.registry.proof import by_doorkeeper
     from hub.registry.rest import registry_app
     from hub.registry.rights import Rights
-    from hub.registry.serve import DOOR, PROTOCOL, denials, health, not_let_in, observer, serve
+    from hub.registry.serve import DOOR, denials, health, not_let_in, observer, serve
     from hub.registry.store import open_store
 
     settings = load_settings(data_dir=data_dir, registry_host=host, registry_port=port, registry_access=access)
@@ -41,7 +42,7 @@ def registry(
     catalogue = load(settings.schemas) if settings.schemas else load()
     measured = Metrics()
     measured.build(catalogue.version)
-    tls = uvicorn_tls(settings, PROTOCOL)
+    tls = uvicorn_tls(settings, BoundedProtocol)
     bound = listening(settings.registry_host, settings.registry_port, "HUB_REGISTRY_PORT")
     connection, operators = connect(settings), frozenset(settings.registry_operators)
     with (
