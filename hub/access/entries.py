@@ -30,7 +30,7 @@ class Registered(Protocol):
 
 def codec_of(schemas: Registered) -> RecordCodec:
     """Of the newest version. Raises `ConfigError` where there is none."""
-    versions = schemas.versions(SUBJECT)
+    versions = schemas.versions(SUBJECT) or schemas.versions(SUBJECT, deleted=True)
     if not versions:
         raise ConfigError(f"{SUBJECT} is not registered; `hub topics apply` registers the hub's schemas")
     return RecordCodec(versions[-1].id, json.loads(versions[-1].schema))
