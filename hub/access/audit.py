@@ -74,8 +74,8 @@ class Audit:
             self._add(_Line("DELIVERY", agency, "answer a status query", None), by_name)
 
     def operated(self, agency: str | None, action: str) -> None:
-        """What an operator did."""
-        self._add(_Line("OPERATOR", agency, action, None), {})
+        """What was changed, by whom (an agency, or nobody named). `action` is of a closed set."""
+        self._add(_Line("OPERATOR", agency, action, None), {TIMES: 1})
 
     def close(self) -> None:
         """Write what is there; what cannot be written within some seconds is lost, counted and logged."""

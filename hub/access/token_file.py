@@ -86,7 +86,7 @@ def revoke(tokens: list[Token], id: str, at: int, now: float) -> Token:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One `hub token` after the other; not to be taken within `writing`."""
+    """One process after the other; not to be taken of the file of tokens within `writing`."""
     handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

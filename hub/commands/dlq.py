@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from hub.admin import dead_letters
-from hub.commands.terminal import Agencies, AsJson, DataDir, Lang, catalogue_of, err, iso, language, settings_of, table
+from hub.commands.auditing import audited
+from hub.commands.terminal import (
+    Agencies,
+    AsJson,
+    DataDir,
+    Lang,
+    catalogue_of,
+    err,
+    fail,
+    iso,
+    language,
+    settings_of,
+    table,
+)
 from hub.errors import Code
 from hub.gateway.details import in_language
 from hub.machine.running import connect
@@ -58,11 +71,14 @@ def dlq_show(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """One dead letter. Its bytes may hold personal data: they go to a file, not to the terminal."""
+    """One dead letter. Its bytes may hold personal data: they go to a file, not to the terminal, and that to the audit;
+    where it cannot be written (exit code 1), neither is the file."""
     spoken = language(lang)
     settings = settings_of(data_dir=data_dir)
     letter = dead_letters.find(connect(settings), catalogue_of(settings), record)
     if raw is not None:
+        if not audited(settings, letter.agency, "take the bytes of a dead letter", letter.coordinates):
+            fail("nothing was written", 1)
         _keep_raw(raw, letter.envelope["value"] or b"")
     if as_json:
         print(json.dumps(letter.row(), ensure_ascii=False))

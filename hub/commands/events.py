@@ -13,6 +13,7 @@ from hub.admin import dead_letters
 from hub.admin import publish as publishing
 from hub.admin import trace as tracing
 from hub.catalogue import Catalogue
+from hub.commands.auditing import audited
 from hub.commands.pausing import held_back
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, fail, iso, out, settings_of, table
 from hub.errors import ConfigError
@@ -29,12 +30,17 @@ def publish(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish events from a file: JSON in, Avro out. `hub trace ID` tells what became of each."""
+    """Publish events from a file: JSON in, Avro out. `hub trace ID` tells what became of each.
+
+    Exit code 1 where the audit cannot be written: nothing is sent then.
+    """
     settings = settings_of(data_dir=data_dir)
     connection, catalogue = connect(settings), catalogue_of(settings)
     dead_letters.known(catalogue, agency)
     ids = registry.read(connection)
     drafts = [_drafted(catalogue, ids, agency, i, event) for i, event in enumerate(publishing.read_events(file))]
+    if not audited(settings, agency, f"publish {len(drafts)} events"):
+        fail("nothing was sent", 1)
     for sent, coordinates in publishing.send(connection, agency, drafts):
         if as_json:
             print(json.dumps({"id": sent.id, "record": coordinates}))

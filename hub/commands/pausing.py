@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 
 from hub.admin import pauses
 from hub.admin.dead_letters import known
+from hub.commands.auditing import user
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, out, settings_of, table
 from hub.kafka.connection import Connection
 from hub.machine.running import connect
@@ -40,7 +39,7 @@ def agency_pause(agency: Agency, reason: Reason, data_dir: DataDir = None) -> No
     """Take nothing of what an agency sends until it is resumed: it is accepted, and waits. It still receives."""
     settings = settings_of(data_dir=data_dir)
     known(catalogue_of(settings), agency)
-    pauses.pause(connect(settings), settings.name, agency, _user(), reason)
+    pauses.pause(connect(settings), settings.name, agency, user(), reason)
     out.print(f"{agency} is paused; `hub agency resume {agency}` ends that", highlight=False)
 
 
@@ -49,7 +48,7 @@ def agency_resume(agency: Agency, reason: Reason = "", data_dir: DataDir = None)
     """Take an agency's records again, from where they were left."""
     settings = settings_of(data_dir=data_dir)
     known(catalogue_of(settings), agency)
-    ended = pauses.resume(connect(settings), settings.name, agency, _user(), reason or "without a reason given")
+    ended = pauses.resume(connect(settings), settings.name, agency, user(), reason or "without a reason given")
     out.print(f"{agency} is resumed; it was paused since {_time(ended.since)} by {ended.by}", highlight=False)
 
 
@@ -76,14 +75,6 @@ def _row(agency: str, pause: Pause | None) -> dict[str, Any]:
         "why": None,
     }
     return row | ({"since": _time(pause.since), "by": pause.by, "why": pause.reason} if pause else {})
-
-
-def _user() -> str:
-    """Who types, for the audit; the number of a user of whom the machine knows no name, as in many containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def _time(milliseconds: int) -> str:

@@ -32,7 +32,7 @@ def registry(
     from hub.registry.proof import by_doorkeeper
     from hub.registry.rest import registry_app
     from hub.registry.rights import Rights
-    from hub.registry.serve import DOOR, denials, health, not_let_in, observer, serve
+    from hub.registry.serve import DOOR, changes, denials, health, not_let_in, observer, serve
     from hub.registry.store import open_store
 
     settings = load_settings(data_dir=data_dir, registry_host=host, registry_port=port, registry_access=access)
@@ -49,11 +49,12 @@ def registry(
         open_store(connection) as store,
         open_audit(DOOR, settings, connection, lambda: store.ask(lambda known: known), measured) as audit,
     ):
-        told = denials(measured, audit, catalogue.types)
+        subjects = dict(catalogue.schemas())
+        denied, changed = denials(measured, audit, subjects), changes(audit, subjects)
         keeper = open_doorkeeper(DOOR, settings, catalogue, audit, basic=True)
         app = registry_app(
             store,
-            Rights(catalogue, settings.registry_access, operators, told),
+            Rights(catalogue, settings.registry_access, operators, denied, changed),
             by_doorkeeper(keeper, not_let_in(measured)),
             health(store, measured),
             observer(measured),

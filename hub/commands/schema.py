@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hub import registry
 from hub.catalogue import SCHEMAS, Catalogue
+from hub.commands.auditing import audited
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of, table
 from hub.errors import ConfigError, Problem, SchemaError
 from hub.machine.running import connect
@@ -148,7 +149,10 @@ def release() -> None:
 
 @app.command()
 def register(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Register the catalogue's schemas: event types, the hub's records, projections. Doing it twice is harmless."""
+    """Register the catalogue's schemas: event types, the hub's records, projections. Doing it twice is harmless.
+
+    Exit code 1 where the audit could not be written: they are registered all the same.
+    """
     from hub.evolution.check import check as checked
 
     settings = settings_of(data_dir=data_dir)
@@ -156,18 +160,19 @@ def register(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if problems:
         raise SchemaError(problems)
     connection, pairs = connect(settings), list(catalogue.schemas())
-    before = registry.read(connection)
-    new = [(subject, text) for subject, text in pairs if before.same(subject, text) is None]
+    new = registry.missing(connection, pairs)
     where = connection.schema_registry or f"{connection.bootstrap}, topic _schemas"
     err.print(f"{len(pairs)} schemas, {len(new)} of them new → {where}", soft_wrap=True, highlight=False)
-    after = registry.register(connection, pairs)
+    after = registry.register(connection, new)
+    done = not new or audited(settings, None, f"register {len(new)} schemas")
     rows = [_registered(after, subject, text) for subject, text in new]
     if as_json:
         print(json.dumps({"there": len(pairs) - len(new), "registered": rows}, ensure_ascii=False))
-        return
-    if rows:
-        table(rows[0].keys(), (map(str, row.values()) for row in rows))
-    out.print(f"{len(pairs) - len(new)} were there, {len(new)} registered", highlight=False)
+    else:
+        if rows:
+            table(rows[0].keys(), (map(str, row.values()) for row in rows))
+        out.print(f"{len(pairs) - len(new)} were there, {len(new)} registered", highlight=False)
+    raise typer.Exit(0 if done else 1)
 
 
 @app.command()

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from hub.access import token as tokens
-from hub.access.token_file import Token, iso, locked, read, revoke, writing
+from hub.access.token_file import Token, iso, read, revoke, writing
+from hub.commands.auditing import audited
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of, table
-from hub.errors import ConfigError, HubError
-from hub.settings import Settings
+from hub.errors import ConfigError
 
 app = typer.Typer(help="Tokens, by which agencies prove who they are.", no_args_is_help=True)
 DAY, HOUR = 86_400, 3_600
@@ -61,14 +61,14 @@ def issue(
             made = tokens.make()
         issued = Token(made.id, agency, made.digest, now, ends)
         all_of_them.append(issued)
-    audited = _audited(settings, agency, f"issue token {made.id}")
+    done = audited(settings, agency, f"issue token {made.id}")
     if as_json:
         print(json.dumps({"token": made.text, **_row(issued, now)}))
     else:
         print(made.text)
         err.print(f"id {made.id}, of {agency}, works {f'until {iso(ends)}' if ends else 'until it is revoked'}. "
                   "It is not shown again: hand it over by a safe way.", soft_wrap=True, highlight=False)  # fmt: skip
-    raise typer.Exit(0 if audited else 1)
+    raise typer.Exit(0 if done else 1)
 
 
 @app.command("list")
@@ -101,42 +101,14 @@ def revoke_token(
     settings, now = settings_of(data_dir=data_dir), time.time()
     with writing(settings.tokens_file()) as all_of_them:
         ended = revoke(all_of_them, id, int(now + after * HOUR), now)
-    audited = _audited(settings, ended.agency, f"revoke token {ended.id}")
+    done = audited(settings, ended.agency, f"revoke token {ended.id}")
     if as_json:
         print(json.dumps(_row(ended, now)))
     else:
         out.print(f"token {ended.id} of {ended.agency} works until {iso(ended.revoked)}", highlight=False)
-    raise typer.Exit(0 if audited else 1)
+    raise typer.Exit(0 if done else 1)
 
 
 def _row(token: Token, now: float) -> dict[str, Any]:
     times = {name: iso(getattr(token, name)) for name in ("issued", "expires", "revoked")}
     return {"id": token.id, "agency": token.agency, "state": token.state(now), **times}
-
-
-def _audited(settings: Settings, agency: str, action: str) -> bool:
-    """What was done, to the audit; said where that fails. True also where there is no broker to write it to: tokens are
-    needed before that.
-
-    All of a host write one chain, and who opens it anew ends the transaction of who has it open: one after the other.
-    """
-    from hub import registry
-    from hub.access.from_settings import open_log
-    from hub.clock import now_ms
-    from hub.machine.running import connect
-
-    entry = {"kind": "OPERATOR", "agency": agency, "action": action, "code": None}
-    connection = None
-    try:
-        connection = connect(settings)
-        with locked(settings.tokens_file()):
-            log = open_log("token", settings, connection, lambda: registry.read(connection))
-            try:
-                log.write([{**entry, "at": now_ms(), "origin": None, "counts": {}}])
-            finally:
-                log.close()
-        return True
-    except Exception as error:
-        why = str(error) if isinstance(error, HubError) else type(error).__name__
-        err.print(f"not in the audit: {why}", soft_wrap=True, highlight=False, style="yellow")
-        return connection is None

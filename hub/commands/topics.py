@@ -13,6 +13,7 @@ from hub import registry
 from hub.admin import topics
 from hub.admin.copies import more_copies
 from hub.catalogue import Catalogue
+from hub.commands.auditing import audited
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of
 from hub.kafka.connection import Connection
 from hub.machine.running import connect
@@ -38,18 +39,26 @@ def topics_apply(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless."""
+    """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless.
+
+    Exit code 1 where the audit could not be written: what was to be done is done all the same.
+    """
     settings = settings_of(data_dir=data_dir)
     connection, catalogue = connect(settings), catalogue_of(settings)
     found = _planned(settings, connection, catalogue)
     notes = topics.apply(connection, found)
-    registry.register(connection, catalogue.schemas())
+    new = registry.missing(connection, catalogue.schemas())
+    registry.register(connection, new)
     _print_plan(found, as_json)
     if copies and found.copies:
         _copy(connection, found.copies)
         notes += topics.apply(connection, _planned(settings, connection, catalogue))  # what may be asked of them now
     for note in notes:
         err.print(note)
+    copied = found.copies if copies else {}
+    if found.create or found.alter or new or copied:
+        done = f"{len(found.create)} created, {len(found.alter)} changes, copies for {len(copied)}, {len(new)} schemas"
+        raise typer.Exit(0 if audited(settings, None, f"apply topics: {done}") else 1)
 
 
 def _copy(connection: Connection, wanted: Mapping[str, int]) -> None:

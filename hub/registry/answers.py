@@ -68,23 +68,33 @@ def register(asked: Asked) -> Any:
     subject, draft = asked.subject, asked.draft()
     of = asked.rights.catalogue.types.get(subject)
     may = partial(asked.rights.register, asked.caller, subject)
-    return asked.store.change(lambda schemas: change.register(schemas, subject, draft, of, may))
+    return asked.change("register", lambda schemas: change.register(schemas, subject, draft, of, may), subject)
 
 
 def delete_subject(asked: Asked) -> Any:
     subject, permanent = asked.subject, asked.flag("permanent")
     asked.rights.administer(asked.caller, subject)
     used = _used(asked)
-    return asked.store.change(lambda schemas: change.delete_subject(schemas, subject, permanent=permanent, used=used))
+    return asked.change(
+        _deletes(permanent),
+        lambda schemas: change.delete_subject(schemas, subject, permanent=permanent, used=used),
+        subject,
+    )
 
 
 def delete_version(asked: Asked) -> Any:
     subject, number, permanent = asked.subject, asked.version, asked.flag("permanent")
     asked.rights.administer(asked.caller, subject)
     used = _used(asked)
-    return asked.store.change(
-        lambda schemas: change.delete_version(schemas, subject, number, permanent=permanent, used=used)
+    return asked.change(
+        f"{_deletes(permanent)} a version",
+        lambda schemas: change.delete_version(schemas, subject, number, permanent=permanent, used=used),
+        subject,
     )
+
+
+def _deletes(permanent: bool) -> str:
+    return "delete for good" if permanent else "delete"
 
 
 def _used(asked: Asked) -> str | None:
@@ -157,12 +167,14 @@ def _subject_or_all(asked: Asked) -> str | None:
 
 def put_config(asked: Asked) -> Any:
     subject, said = _subject_or_all(asked), asked.json()
-    return asked.store.change(lambda known: change.set_level(known, subject, said))
+    level = said.get("compatibility")
+    operation = f"set the level {str(level).upper()}" if level else "set whether schemas are normalized"
+    return asked.change(operation, lambda known: change.set_level(known, subject, said), subject)
 
 
 def delete_config(asked: Asked) -> Any:
     subject = _subject_or_all(asked)
-    return asked.store.change(lambda known: change.delete_level(known, subject))
+    return asked.change("take back the level", lambda known: change.delete_level(known, subject), subject)
 
 
 def get_mode(asked: Asked) -> dict[str, str]:
@@ -181,12 +193,13 @@ def get_subject_mode(asked: Asked) -> dict[str, str]:
 def put_mode(asked: Asked) -> Any:
     subject, mode = _subject_or_all(asked), asked.json().get("mode")
     force = asked.flag("force")
-    return asked.store.change(lambda known: change.set_mode(known, subject, mode, force=force))
+    operation = f"set the mode {str(mode).upper()}"
+    return asked.change(operation, lambda known: change.set_mode(known, subject, mode, force=force), subject)
 
 
 def delete_mode(asked: Asked) -> Any:
     subject = _subject_or_all(asked)
-    return asked.store.change(lambda known: change.delete_mode(known, subject))
+    return asked.change("take back the mode", lambda known: change.delete_mode(known, subject), subject)
 
 
 def compatibility(asked: Asked) -> dict[str, Any]:

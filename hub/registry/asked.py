@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from hub.registry import refusals
 from hub.registry.ask import INT_MAX, Draft, number
+from hub.registry.change import Decision
 from hub.registry.entry import AVRO, Reference
 from hub.registry.rights import Caller, Rights
 from hub.registry.schemas import Schemas
@@ -104,6 +105,22 @@ class Asked:
 
     def ask(self, question: Callable[[Schemas], Any]) -> Any:
         return self.store.ask(question)
+
+    def change(self, operation: str, decide: Callable[[Schemas], Decision], subject: str | None = None) -> Any:
+        """Written and, where that changed something, told to the audit. `operation` is of a closed set once
+        it is decided."""
+        changed = False
+
+        def deciding(schemas: Schemas) -> Decision:
+            nonlocal changed
+            decision = decide(schemas)
+            changed = bool(decision.changes)
+            return decision
+
+        answer = self.store.change(deciding)
+        if changed:
+            self.rights.changed(self.caller.agency if self.caller else None, operation, subject or "")
+        return answer
 
 
 def checked_subject(subject: str) -> str:

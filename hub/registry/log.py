@@ -52,6 +52,12 @@ def look_up(connection: Connection, ids: Collection[int]) -> Schemas:
     return found
 
 
+def missing(connection: Connection, pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of these (subject, schema) that are not on offer."""
+    known = read(connection)
+    return [(subject, text) for subject, text in pairs if known.same(subject, text) is None]
+
+
 def register(connection: Connection, pairs: Iterable[tuple[str, str]]) -> Schemas:
     """Make sure that each (subject, schema) is in the log, and return what the log then says.
 

@@ -29,8 +29,8 @@ class Caller(Protocol):
 
 Authenticate = Callable[[Request], Caller | None]
 """Who asks; None: nobody said so. Raises `Refused` for a proof that is wrong."""
-Denied = Callable[[str | None, str, str], None]
-"""Told of each denial: agency, operation, subject; for the audit."""
+Told = Callable[[str | None, str, str], None]
+"""Told, for the audit, of each denial, or of each change: agency, operation, subject; the latter empty for all."""
 
 
 def nobody(request: Request) -> None:
@@ -44,7 +44,8 @@ class Rights:
     catalogue: Catalogue
     access: Access = "closed"
     operators: frozenset[str] = frozenset()
-    denied: Denied = field(default=lambda agency, operation, subject: None)
+    denied: Told = field(default=lambda agency, operation, subject: None)
+    changed: Told = field(default=lambda agency, operation, subject: None)
 
     @property
     def open(self) -> bool:

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from hub.access import Denied as NotLetIn
+from hub.access import Audit, Denied
 from hub.access.doorkeeper import Tells
 from hub.errors import Admission
 from hub.metrics import HTTP_REJECTED, HTTP_REQUESTS, HTTP_SECONDS, Metrics
 from hub.registry.rest import Observe
-from hub.registry.rights import Denied
+from hub.registry.rights import Told
 from hub.registry.store import Store
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def observer(metrics: Metrics) -> Observe:
     return observe
 
 
-def denials(metrics: Metrics, audit: Tells, types: Container[str]) -> Denied:
+def denials(metrics: Metrics, audit: Tells, types: Container[str]) -> Told:
     """Counts and logs what was denied, and tells the audit; both of a subject only where it is an event type, since a
     stranger may ask for any."""
 
@@ -67,10 +67,21 @@ def denials(metrics: Metrics, audit: Tells, types: Container[str]) -> Denied:
     return denied
 
 
-def not_let_in(metrics: Metrics) -> Callable[[NotLetIn], None]:
+def changes(audit: Audit, types: Container[str]) -> Told:
+    """Logs what was changed and tells the audit; of a subject as `denials` does."""
+
+    def changed(agency: str | None, operation: str, subject: str) -> None:
+        known = subject if subject in types else ""
+        audit.operated(agency, f"{DOOR}: {operation} {known}".rstrip())
+        log.info("changed", door=DOOR, agency=agency, operation=operation, subject=known)
+
+    return changed
+
+
+def not_let_in(metrics: Metrics) -> Callable[[Denied], None]:
     """Counts proofs that are wrong; the doorkeeper has told the audit."""
 
-    def told(denied: NotLetIn) -> None:
+    def told(denied: Denied) -> None:
         metrics.count(HTTP_REJECTED, denied.agency or NOBODY, denied.code)
 
     return told

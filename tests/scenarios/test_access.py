@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -125,14 +126,14 @@ def test_tokens_are_exchanged_without_a_gap_and_revoked_without_a_restart(embedd
         row["id"]: row["state"] for row in json.loads(embedded_shop.hub("token", "list", "--agency", OWNER, "--json"))
     }
     assert listed[old["id"]] == "revoked" and listed[new["id"]] == "valid"
-    told = [e["action"] for e in embedded_shop.entries(kind="operator", agency=OWNER)]
+    told = [e["action"].partition(",")[0] for e in embedded_shop.entries(kind="operator", agency=OWNER)]
     assert told[-4:] == [f"issue token {old['id']}", f"issue token {new['id']}", *[f"revoke token {old['id']}"] * 2]
 
 
 def test_tokens_issued_at_the_same_moment_are_all_in_the_audit(embedded_shop: Shop) -> None:
     with ThreadPoolExecutor(3) as pool:
         issued = list(pool.map(embedded_shop.issue, [OWNER] * 3))
-    actions = {entry["action"] for entry in embedded_shop.entries(kind="operator")}
+    actions = {entry["action"].partition(",")[0] for entry in embedded_shop.entries(kind="operator")}
     assert {f"issue token {each['id']}" for each in issued} <= actions
 
 
@@ -161,6 +162,23 @@ def test_a_token_is_of_an_agency_and_shown_once(embedded_shop: Shop) -> None:
     kept = [p.read_bytes() for p in Path(embedded_shop.folder).rglob("*") if p.is_file() and "kafka" not in p.parts]
     assert not any(token[15:67].encode() in each for each in kept)
     embedded_shop.hub("token", "issue", "nobody", expect=2)
+
+
+def test_what_operators_do_is_in_an_audit_that_is_whole(
+    embedded_shop: Shop, hub_on_embedded: Outside, tmp_path: Path
+) -> None:
+    refused = hub_on_embedded.send("mod", TYPE, b"no Avro")
+    assert hub_on_embedded.receipt(refused)["code"] == "not_avro"
+    embedded_shop.hub("dlq", "show", refused.coordinates, "--raw", str(tmp_path / "letter.bin"))
+    shutil.copy("deploy/agency/event.json", tmp_path)
+    embedded_shop.hub("publish", str(tmp_path / "event.json"), "--as", "mod")
+    embedded_shop.hub("topics", "apply")  # all is there: nothing is changed
+    lines = embedded_shop.entries(kind="operator")
+    found = [(line["agency"], line["action"].partition(", by ")[0], line["origin"]) for line in lines]
+    assert ("mod", "take the bytes of a dead letter", refused.coordinates) in found
+    assert ("mod", "publish 1 events", None) in found and not any("apply" in action for _, action, _ in found)
+    said = json.loads(embedded_shop.hub("audit", "verify", "--json"))
+    assert said["whole"] and any(name.startswith("operator.") for name in said["writers"])
 
 
 def test_every_denial_is_in_the_audit_and_a_flood_is_few_lines(shop: Shop, hub: Outside) -> None:
@@ -246,15 +264,18 @@ def test_a_closed_registry_knows_agencies_by_certificate(hub: Outside, tmp_path:
         "HUB_TLS_CERT": str(server.cert),
         "HUB_TLS_KEY": str(server.key),
         "HUB_TLS_CLIENT_CA": str(clients.file),
+        "HUB_REGISTRY_OPERATORS": '["dsmf"]',
         "HUB_INSTANCE": f"tls-{os.getpid()}-{tmp_path.name}",
     }
-    mod, nobody = clients.client("urn:az:agency:mod"), clients.client("urn:az:agency:nobody")
+    mod, operator, nobody = (clients.client(f"urn:az:agency:{code}") for code in ("mod", "dsmf", "nobody"))
     with registry(hub.hub.connection, **settings) as url:
 
-        def asks(pair: Any, method: str = "GET", path: str = f"/subjects/{TYPE}/versions") -> int:
+        def asks(
+            pair: Any, method: str = "GET", path: str = f"/subjects/{TYPE}/versions", body: bytes | None = None
+        ) -> int:
             handler = urllib.request.HTTPSHandler(context=trusting(servers, pair))
             try:
-                request = urllib.request.Request(url + path, method=method)
+                request = urllib.request.Request(url + path, body, {"content-type": "application/json"}, method=method)
                 with urllib.request.build_opener(handler).open(request, timeout=10) as answer:
                     return int(answer.status)
             except urllib.error.HTTPError as refused:
@@ -262,9 +283,14 @@ def test_a_closed_registry_knows_agencies_by_certificate(hub: Outside, tmp_path:
 
         assert (asks(mod), asks(nobody), asks(None)) == (200, 403, 401)
         assert asks(mod, "DELETE", f"/subjects/{TYPE}") == 403
+        assert asks(operator, "PUT", f"/config/{TYPE}", b'{"compatibility": "full_transitive"}') == 200
+        assert asks(operator, "DELETE", f"/config/{TYPE}") == 200
+        assert asks(operator, "DELETE", "/config") == 200  # there was none: nothing is changed
     entries = Shop(hub).entries(writer=f"registry.{settings['HUB_INSTANCE']}")  # written before it ended
     assert {(e["agency"], e["code"], e["action"]) for e in entries} == {
         (None, "certificate_unknown", "come in at registry"),
         (None, "credentials_missing", "registry: read"),
         ("mod", "registry_right_missing", f"registry: administer {TYPE}"),
+        ("dsmf", None, f"registry: set the level FULL_TRANSITIVE {TYPE}"),
+        ("dsmf", None, f"registry: take back the level {TYPE}"),
     }

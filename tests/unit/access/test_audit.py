@@ -99,7 +99,7 @@ def test_what_left_is_told_by_type_and_basis_as_the_lanes_tell_it(log: Log, metr
     told = [(e["kind"], e["agency"], e["counts"]) for e in log.written]
     assert told == [
         ("DELIVERY", "mia", {"mia az.zefer.T law-1": 3, "mia az.zefer.U law-2": 1}),
-        ("OPERATOR", "mod", {}),
+        ("OPERATOR", "mod", {"times": 1}),
     ]
 
 

@@ -15,7 +15,7 @@ from world import NOW, rules, schemas
 from hub import cli, logs
 from hub.access import from_settings
 from hub.access.tokens import Tokens
-from hub.commands import audit
+from hub.commands import audit, auditing
 from hub.errors import Retry
 from hub.kafka.connection import Connection
 from hub.kafka.following import Topic
@@ -100,7 +100,7 @@ def audited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     class Log:
         def write(self, entries: list[dict[str, Any]]) -> None:
-            with (tmp_path / "tokens.json.lock").open() as file, pytest.raises(BlockingIOError):
+            with (tmp_path / f"{auditing.WRITER}.lock").open() as file, pytest.raises(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             actions.extend(entry["action"] for entry in entries)
 
@@ -116,7 +116,8 @@ def test_what_two_do_at_once_is_audited_one_after_the_other(run: Run, audited: l
     code, out, _ = run("token", "issue", "mod", "--json")
     id = json.loads(out)["id"]
     assert code == 0 and run("token", "revoke", id)[0] == 0
-    assert audited == [f"issue token {id}", f"revoke token {id}"]
+    by = auditing.user()
+    assert audited == [f"issue token {id}, by {by}", f"revoke token {id}, by {by}"]
 
 
 @pytest.mark.parametrize("words", [(), ("--json",)])

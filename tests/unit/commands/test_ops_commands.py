@@ -14,15 +14,19 @@ import pytest
 from gateway_room import event
 from world import catalogue, schemas
 
-from hub import cli, logs
+from hub import cli, logs, registry
+from hub.access import from_settings
 from hub.admin import dead_letters
 from hub.admin.dead_letters import DeadLetter
 from hub.admin.publish import Draft
-from hub.commands import events, explain, pausing
+from hub.admin.wanted import TopicSpec
+from hub.commands import auditing, events, explain, pausing, topics
 from hub.commands import machine as machine_commands
+from hub.errors import Retry
 from hub.machine import demo as machine_demo
 from hub.machine import hub as machine
 from hub.pipeline.pause import Pause
+from hub.registry.schemas import Schemas
 from hub.settings import Settings
 from hub.views.views import FOLDER
 
@@ -56,6 +60,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 
 @pytest.fixture
+def audit(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What commands tell the audit."""
+    told: list[dict[str, Any]] = []
+    log = SimpleNamespace(write=told.extend, close=lambda: None)
+    monkeypatch.setattr(from_settings, "open_log", lambda *_: log)
+    return told
+
+
+@pytest.fixture
 def letter(monkeypatch: pytest.MonkeyPatch) -> None:
     found = DeadLetter("mod", "in.mod/3/1", ENVELOPE)
     monkeypatch.setattr(dead_letters, "find", lambda *_: found)
@@ -75,7 +88,9 @@ def test_a_dead_letter_is_told_in_azerbaijani_whole(run: Run, letter: None) -> N
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_raw_bytes_are_for_their_owner_alone(run: Run, letter: None, tmp_path: Path, there: bool) -> None:
+def test_raw_bytes_are_for_their_owner_alone(
+    run: Run, letter: None, audit: list[dict[str, Any]], tmp_path: Path, there: bool
+) -> None:
     file = tmp_path / "letter.bin"
     if there:
         file.write_text("something longer than what is written over it")
@@ -83,6 +98,39 @@ def test_raw_bytes_are_for_their_owner_alone(run: Run, letter: None, tmp_path: P
     _, out, err = run("dlq", "show", "in.mod/3/1", "--raw", str(file), "--json")
     assert file.read_bytes() == ENVELOPE["value"] and file.stat().st_mode & 0o777 == 0o600
     assert f"17 bytes are in {file}" in err and json.loads(out)["code"] == "fin_invalid"
+    (line,) = audit
+    said = ("OPERATOR", "mod", f"take the bytes of a dead letter, by {auditing.user()}", "in.mod/3/1")
+    assert (line["kind"], line["agency"], line["action"], line["origin"]) == said
+
+
+def test_what_the_audit_cannot_hold_is_not_done(
+    run: Run, letter: None, published: list[Draft], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def away(*_: Any) -> Any:
+        raise Retry("the broker is away")
+
+    monkeypatch.setattr(from_settings, "open_log", away)
+    code, _, err = run("dlq", "show", "in.mod/3/1", "--raw", str(tmp_path / "letter.bin"))
+    assert code == 1 and "not in the audit: the broker is away" in err and not (tmp_path / "letter.bin").exists()
+    (tmp_path / "event.json").write_text(json.dumps(event()))
+    code, _, err = run("publish", str(tmp_path / "event.json"), "--as", "mod")
+    assert code == 1 and "nothing was sent" in err and published == []
+
+
+def test_topics_that_are_made_are_in_the_audit(
+    run: Run, audit: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Schemas()
+    found = SimpleNamespace(create=[TopicSpec("in.mod", 4, 1, {})], alter=[], drift=[], copies={}, unchanged=[])
+    monkeypatch.setattr(topics, "_planned", lambda *_: found)
+    monkeypatch.setattr(topics.topics, "apply", lambda *_: ())
+    monkeypatch.setattr(registry, "missing", lambda _, pairs: [p for p in pairs if known.same(*p) is None])
+    monkeypatch.setattr(registry, "register", lambda _, pairs: known.assign(pairs))
+    assert run("topics", "apply")[0] == 0
+    found.create = []
+    assert run("topics", "apply")[0] == 0
+    (line,) = audit
+    assert line["action"].startswith("apply topics: 1 created, 0 changes, ") and line["agency"] is None
 
 
 @pytest.fixture
@@ -115,14 +163,14 @@ def test_a_user_without_a_name_pauses_an_agency_too(run: Run, monkeypatch: pytes
         raise KeyError("getpwuid(): uid not found")
 
     by: list[str] = []
-    monkeypatch.setattr(pausing.getpass, "getuser", nameless)
+    monkeypatch.setattr(auditing.getpass, "getuser", nameless)
     monkeypatch.setattr(pausing.pauses, "pause", lambda *given: by.append(given[3]))
     assert run("agency", "pause", "mod", "--reason", "a test")[0] == 0
     assert by == [f"uid {os.getuid()}"]
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[Draft]:
+def published(monkeypatch: pytest.MonkeyPatch, audit: list[dict[str, Any]]) -> list[Draft]:
     """What `hub publish` gave to the broker."""
     sent: list[Draft] = []
 
@@ -135,11 +183,14 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Draft]:
     return sent
 
 
-def test_null_is_as_if_it_were_not_there(run: Run, published: list[Draft], tmp_path: Path) -> None:
+def test_null_is_as_if_it_were_not_there(
+    run: Run, published: list[Draft], audit: list[dict[str, Any]], tmp_path: Path
+) -> None:
     file = tmp_path / "event.json"
     file.write_text(json.dumps(event() | {"id": None, "time": None, "sequence": None, "correlationid": None}))
     assert run("publish", str(file), "--as", "mod")[0] == 0
-    (draft,) = published
+    (draft,), (line,) = published, audit
+    assert (line["agency"], line["action"]) == ("mod", f"publish 1 events, by {auditing.user()}")
     assert len(draft.id) == 36 and not {"ce_sequence", "ce_correlationid"} & dict(draft.headers).keys()
     file.write_text(json.dumps(event() | {"time": None}))
     assert run("publish", str(file), "--as", "mod")[0] == 2
