@@ -15,15 +15,13 @@ PARTITIONS = 4
 MUST_HAVE = "min.insync.replicas"
 """How many copies must have a record before it is acknowledged."""
 
-# What publishers may send. Uncompressed, because a batch of 875 KB can unpack to 900 MB in a reader. The broker's
-# clock, because retention goes by a record's time: a publisher's wrong clock must not get its own events deleted.
-INBOUND = {
-    "max.message.bytes": str(2 * MIB),
-    "compression.type": "uncompressed",
-    "message.timestamp.type": "LogAppendTime",
-}
+# Everywhere the broker's clock, because retention goes by a record's time: whose clock is slow must not get its events
+# deleted, and whose clock is fast, by more than an hour, must not be refused.
+STAMPED = {"message.timestamp.type": "LogAppendTime"}
+# What publishers may send. Uncompressed, because a batch of 875 KB can unpack to 900 MB in a reader.
+INBOUND = STAMPED | {"max.message.bytes": str(2 * MIB), "compression.type": "uncompressed"}
 # What the hub writes: a dead letter holds an input of up to 2 MiB, and a lane's producer has one limit for all topics.
-OUTBOUND = {"max.message.bytes": str(4 * MIB)}
+OUTBOUND = STAMPED | {"max.message.bytes": str(4 * MIB)}
 # Only closed segments are compacted; at Kafka's 1 GiB a national hub's would stay open for years.
 COMPACTED = OUTBOUND | {"cleanup.policy": "compact", "segment.bytes": str(64 * MIB)}
 
@@ -66,8 +64,7 @@ def _lane_topics(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"events.{stream}", OUTBOUND | _retention(kept)
     yield "state.ledger", dict(COMPACTED)
     yield "status.person", dict(COMPACTED)
-    # Stamped by the broker, so that `hub doctor` can compare the clocks.
-    yield "state.hub", COMPACTED | {"message.timestamp.type": "LogAppendTime"}
+    yield "state.hub", dict(COMPACTED)
     yield "activity", OUTBOUND | _days(ACTIVITY_DAYS)
     yield "audit", OUTBOUND | _retention(FOREVER)
 

@@ -240,10 +240,11 @@ def test_what_is_too_large_is_refused_to_its_publisher(
     assert len(list(read_all(broker, topic))) == (0 if refused else 1)
 
 
-def test_the_broker_says_when_where_it_is_told_to(broker: Connection, name: Name) -> None:
+@pytest.mark.parametrize("hours", [-24 * 365, 25])  # Kafka refuses what is an hour ahead where clients say when
+def test_the_broker_says_when_where_it_is_told_to(broker: Connection, name: Name, hours: int) -> None:
     topic = make_topic(broker, name("clock"), message_timestamp_type="LogAppendTime")
     before = time.time() * 1000
-    asyncio.run(produce(broker, topic, [b"x"], timestamp_ms=1_000_000_000_000))
+    asyncio.run(produce(broker, topic, [b"x"], timestamp_ms=int(before) + hours * 3_600_000))
     (record,) = read_all(broker, topic)
     assert before - 5 <= record.timestamp <= time.time() * 1000 + 5
 

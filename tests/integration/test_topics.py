@@ -79,6 +79,11 @@ def test_limits_are_those_of_the_contract(specs: dict[str, TopicSpec]) -> None:
     assert compacted == {"state.ledger", "state.hub", "status.person", "_schemas"}
 
 
+def test_how_long_a_record_is_kept_is_no_matter_of_anybodys_clock(specs: dict[str, TopicSpec]) -> None:
+    """A worker's whose clock is a month slow, any more than a publisher's."""
+    assert {spec.configs["message.timestamp.type"] for spec in specs.values()} == {"LogAppendTime"}
+
+
 def test_events_are_kept_as_long_as_the_longest_of_their_types(
     catalogue: Catalogue, specs: dict[str, TopicSpec]
 ) -> None:
