@@ -70,6 +70,9 @@ class LaneSpec:
     restore: Restore | None = None
     fair: bool = False
     """Whether its topics belong to different agencies, none of which may wait behind another's backfill."""
+    seldom_audits: bool = False
+    """Whether its entries in the audit are rare: the end of their chain is noted in `state.hub`, or each start would
+    search all that others have written since."""
 
 
 @dataclass(frozen=True)
