@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, get_args
 
 from starlette.requests import Request
@@ -113,8 +114,7 @@ class Publishing:
         if not body.is_here(request):
             _check(self._limits.look(agency, 1, body.announced(request)))
         with self._desk.budget.hold() as text, self._desk.budget.hold() as parsed:
-            events = await self._events(request, text, parsed)
-            _check(self._limits.take(agency, len(events), text.size))
+            events = await self._charged(request, agency, text, parsed)
             found = await self._examined(agency, events)
             self._tell_denials(agency, found)
             tried = events if dry_run else None
@@ -123,6 +123,17 @@ class Publishing:
                 parsed.give()
             told = await self._told(agency, found, dry_run)
             return self._answer(request, agency, found, told, tried)
+
+    async def _charged(self, request: Request, agency: str, text: Hold, parsed: Hold) -> list[Any]:
+        """What is refused as a whole counts as one event, or rubbish would be free; not where the gateway is busy."""
+        try:
+            events = await self._events(request, text, parsed)
+        except Refused as refused:
+            if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                _check(self._limits.take(agency, 1, text.size))
+            raise
+        _check(self._limits.take(agency, len(events), text.size))
+        return events
 
     async def _events(self, request: Request, text: Hold, parsed: Hold) -> list[Any]:
         media = body.check_type(request, (SINGLE, BATCH))

@@ -368,6 +368,39 @@ def test_a_limit_is_a_429_that_says_when_to_come_again() -> None:
     assert int(answer.headers["retry-after"]) >= 1 and len(room.broker.kept["in.mod"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"{not JSON", SINGLE, 400),
+        (b"[]", SINGLE, 400),
+        (b"{}", BATCH, 400),
+        (b"[{},{},{},{}]", BATCH, 413),
+        (b" " * 1_001, SINGLE, 413),
+        (b"[" + b"1," * 400 + b"1]", BATCH, 413),
+        (b"{}", "application/json", 415),
+    ],
+)
+def test_a_body_that_is_refused_as_a_whole_counts_as_one_event(content: bytes, kind: str, status: int) -> None:
+    room = Room(
+        Bounds(body_bytes=1_000, values=200, batch_events=3),
+        MUCH.model_copy(update={"events": 0.01, "events_burst": 2.0}),
+    )
+    sent = [room.publish(content, headers={"Content-Type": kind}).status_code for _ in range(3)]
+    assert sent == [status, status, 429]
+    assert room.publish(event(), "asan").status_code != 429, "it is one agency's"
+
+
+def test_the_bytes_of_a_body_that_is_refused_as_a_whole_count() -> None:
+    room = Room(limit=MUCH.model_copy(update={"mib": 0.001, "mib_burst": 1.0}))
+    half = b"[" + b" " * 700_000
+    assert [room.publish(half).status_code for _ in range(2)] == [400, 429]
+
+
+def test_what_the_gateway_has_no_room_for_is_not_charged() -> None:
+    room = Room(Bounds(waiting_bytes=100), MUCH.model_copy(update={"events": 0.01, "events_burst": 1.0}))
+    assert [room.publish(event()).status_code for _ in range(2)] == [503, 503]
+
+
 def test_who_may_send_nothing_now_is_told_before_the_body_is_read() -> None:
     room = Room(limit=MUCH.model_copy(update={"events": 1.0, "events_burst": 1.0}))
     assert room.publish(event(id="a")).status_code == 202
