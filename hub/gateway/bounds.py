@@ -12,16 +12,19 @@ from hub.errors import Door
 from hub.gateway.refused import Refused
 
 MIB = 1 << 20
+VALUE_BYTES = 100
+"""Of memory that a value of JSON takes, with its name: 75 in events, 122 at the most that was found."""
 BUSY_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of one request: bytes of its body, events of a batch, seconds for its body to arrive. Of all together: bytes that
-    wait, requests at once; one agency has half of these at the most. Questions that wait are counted apart: as many,
-    and an eighth for one agency."""
+    """Of one request: bytes of its body, values of its JSON, events of a batch, seconds for its body to arrive. Of all
+    together: bytes that wait, requests at once; one agency has half of these at the most. Questions that wait are
+    counted apart: as many, and an eighth for one agency."""
 
     body_bytes: int = 4 * MIB
+    values: int = 100_000
     batch_events: int = 1_000
     body_seconds: float = 20.0
     waiting_bytes: int = 64 * MIB
@@ -72,7 +75,7 @@ class Budget:
 
 
 class Hold:
-    """What one request has taken of the budget; given back at the end of the `with`."""
+    """What one request has taken of the budget; given back at the end of the `with`, or before."""
 
     __slots__ = ("_budget", "size")
 
@@ -83,10 +86,14 @@ class Hold:
         self._budget.take(size)
         self.size += size
 
+    def give(self) -> None:
+        self._budget.give(self.size)
+        self.size = 0
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._budget.give(self.size)
+        self.give()

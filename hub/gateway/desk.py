@@ -112,7 +112,7 @@ class HttpDesk:
     async def json(self, request: Request) -> Any:
         body.check_type(request, JSON)
         with self.budget.hold() as hold:
-            return body.parse(await body.read(request, self.bounds, hold))
+            return body.parse(await body.read(request, self.bounds, hold), self.bounds, hold)
 
     def language(self, request: Request) -> Language:
         return negotiate.language(request.headers.get("accept-language", ""))

@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, get_args
 
 from starlette.requests import Request
@@ -24,7 +25,7 @@ from hub.gateway import body
 from hub.gateway.bounds import Hold
 from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
 from hub.gateway.details import in_language
-from hub.gateway.examine import Examined, Examiner, Refusal
+from hub.gateway.examine import LOOKED_THROUGH, Examined, Examiner, Refusal
 from hub.gateway.exchange import RawHeaders, ReadyResponse
 from hub.gateway.known import Found, Known
 from hub.gateway.refused import Refused
@@ -39,6 +40,7 @@ JSON = "application/json"
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 SINGLE_BYTES = 2 << 20
 """Of JSON that one event may have: as Avro it has 1 MiB at the most, and others wait while it is read."""
+SINGLE_VALUES = LOOKED_THROUGH
 SLICE = 25
 """Events looked at before others have a turn."""
 AWAY_SECONDS = 2
@@ -99,7 +101,8 @@ class Publishing:
     ) -> None:
         self._desk, self._examiner, self._known, self._appender = desk, examiner, known, appender
         self._limits, self._audit, self._published = limits, audit, metrics.counts(GATEWAY_EVENTS)
-        self._single = replace(desk.bounds, body_bytes=min(desk.bounds.body_bytes, SINGLE_BYTES))
+        bytes, values = min(desk.bounds.body_bytes, SINGLE_BYTES), min(desk.bounds.values, SINGLE_VALUES)
+        self._single = replace(desk.bounds, body_bytes=bytes, values=values)
         self._tellers: dict[Language, Teller] = {"en": Teller(catalogue, "en"), "az": Teller(catalogue, "az")}
 
     async def post(self, request: Request) -> Response:
@@ -110,18 +113,32 @@ class Publishing:
             raise _away("the broker takes nothing at the moment")
         if not body.is_here(request):
             _check(self._limits.look(agency, 1, body.announced(request)))
-        with self._desk.budget.hold() as hold:
-            events = await self._events(request, hold)
-            _check(self._limits.take(agency, len(events), hold.size))
+        with self._desk.budget.hold() as text, self._desk.budget.hold() as parsed:
+            events = await self._charged(request, agency, text, parsed)
             found = await self._examined(agency, events)
             self._tell_denials(agency, found)
+            tried = events if dry_run else None
+            del events
+            if tried is None:  # nobody needs them again: they are gone while the broker is waited for
+                parsed.give()
             told = await self._told(agency, found, dry_run)
-        return self._answer(request, agency, found, told, dry_run)
+            return self._answer(request, agency, found, told, tried)
 
-    async def _events(self, request: Request, hold: Hold) -> list[Any]:
-        bounds = self._desk.bounds
+    async def _charged(self, request: Request, agency: str, text: Hold, parsed: Hold) -> list[Any]:
+        """What is refused as a whole counts as one event, or rubbish would be free; not where the gateway is busy."""
+        try:
+            events = await self._events(request, text, parsed)
+        except Refused as refused:
+            if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                _check(self._limits.take(agency, 1, text.size))
+            raise
+        _check(self._limits.take(agency, len(events), text.size))
+        return events
+
+    async def _events(self, request: Request, text: Hold, parsed: Hold) -> list[Any]:
         media = body.check_type(request, (SINGLE, BATCH))
-        said = body.parse(await body.read(request, self._single if media == SINGLE else bounds, hold))
+        bounds = self._single if media == SINGLE else self._desk.bounds
+        said = body.parse(await body.read(request, bounds, text), bounds, parsed)
         if media == SINGLE:
             if not isinstance(said, dict):
                 raise Refused(400, Door.ENVELOPE_INVALID, "expected one JSON object")
@@ -179,11 +196,14 @@ class Publishing:
         agency: str,
         found: Sequence[Examined | Refusal],
         told: Sequence[Told],
-        dry_run: bool,
+        tried: Sequence[Any] | None,
     ) -> Response:
-        language = self._desk.language(request)
-        teller = self._tellers[language] if dry_run else None
-        items = [_item(i, *pair, language, teller) for i, pair in enumerate(zip(found, told, strict=True))]
+        """`tried`: the events of a dry run."""
+        language, dry_run = self._desk.language(request), tried is not None
+        items = [_item(index, each, language) for index, each in enumerate(told)]
+        if tried is not None:
+            teller = self._tellers[language]
+            items = [_with_receivers(*each, teller) for each in zip(items, found, told, tried, strict=True)]
         statuses = [each.status for each in told]
         counts = {status: statuses.count(status) for status in STATUSES}
         self._count(request, agency, told, counts, dry_run)
@@ -217,15 +237,18 @@ def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]
     return Told("duplicate", event.id) if repeats else None
 
 
-def _item(index: int, found: Examined | Refusal, told: Told, language: Language, teller: Teller | None) -> str:
+def _with_receivers(item: str, found: Examined | Refusal, told: Told, event: Any, teller: Teller) -> str:
+    if told.rejection is not None or not isinstance(found, Examined):
+        return item
+    receivers = [each.model_dump(mode="json") for each in teller.would_receive(found.of.name, event["data"])]
+    return f'{item[:-1]},"receivers":{json.dumps(receivers, ensure_ascii=False)}}}'
+
+
+def _item(index: int, told: Told, language: Language) -> str:
     """As JSON; what is nearly always the same is written down once."""
     record = f'"{told.record}"' if told.record else "null"
     if told.rejection is None:
-        text = PLAIN % (index, told.id, told.status, record)
-        if teller is None or not isinstance(found, Examined):
-            return text
-        receivers = [each.model_dump(mode="json") for each in teller.would_receive(found.of.name, found.data)]
-        return f'{text[:-1]},"receivers":{json.dumps(receivers, ensure_ascii=False)}}}'
+        return PLAIN % (index, told.id, told.status, record)
     rejection, meaning = told.rejection, explain(told.rejection.code, language)
     said = {"index": index, "id": told.id, "status": told.status, "step": rejection.step, "code": rejection.code}
     said |= {"detail": in_language(rejection.detail, language), "pointer": rejection.pointer}

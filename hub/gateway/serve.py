@@ -28,7 +28,7 @@ from hub.gateway.examine import Examiner
 from hub.gateway.known import Known
 from hub.gateway.openapi import Document
 from hub.gateway.protocol import IDLE_SECONDS, BoundedProtocol
-from hub.gateway.publish import Publishing
+from hub.gateway.publish import SINGLE_VALUES, Publishing
 from hub.gateway.questions import Questions
 from hub.gateway.read_back import ReadBack
 from hub.gateway.table import table
@@ -44,6 +44,8 @@ from hub.views.views import Views
 
 log = structlog.get_logger(__name__)
 
+VALUES_EACH = 100
+"""So many values of JSON an event of a full batch may have on average; those of the catalogue have 15 to 40."""
 STOP_SECONDS = 2
 """So much longer than the broker may take: then what is still under way is answered 503."""
 LAST_SECONDS = 5.0
@@ -145,6 +147,7 @@ def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) ->
 def bounds_of(settings: Settings) -> Bounds:
     return Bounds(
         body_bytes=int(settings.gateway_body_mib * MIB),
+        values=max(SINGLE_VALUES, VALUES_EACH * settings.gateway_batch_events),
         batch_events=settings.gateway_batch_events,
         body_seconds=settings.gateway_body_seconds,
         waiting_bytes=int(settings.gateway_waiting_mib * MIB),

@@ -187,6 +187,10 @@ def rss(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
+MANY = '{"data": [' + "{}," * 690_000 + "{}]}"
+"""2 MiB of text; 60 MiB once it was parsed."""
+
+
 def test_abuse_costs_bounded_memory_and_nobody_else_notices(door: Door) -> None:
     pid = door.hub.hub.gateway.pid
     assert pid
@@ -198,6 +202,7 @@ def test_abuse_costs_bounded_memory_and_nobody_else_notices(door: Door) -> None:
         "deep nesting": head + "Content-Length: 4000000\r\n\r\n" + "[" * 4_000_000,
         "headers": "GET / HTTP/1.1\r\n" + "x: y\r\n" * 100_000,
         "one header": "GET / HTTP/1.1\r\nx: " + "y" * 20_000_000,
+        "many values": head + f"Content-Length: {len(MANY)}\r\n\r\n" + MANY,
         "gzip": head + "Content-Encoding: gzip\r\nContent-Length: 4000000\r\n\r\n",
     }
     socks = []
