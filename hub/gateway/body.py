@@ -75,7 +75,7 @@ def parse(body: bytes, bounds: Bounds, hold: Hold) -> Any:
     found = values(body)
     if found > bounds.values:
         raise Refused(413, Door.BODY_TOO_LARGE, f"expected at most {bounds.values} values")
-    hold.take(found * VALUE_BYTES)
+    hold.parse(found * VALUE_BYTES)
     try:
         return jiter.from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="keys")
     except ValueError as error:

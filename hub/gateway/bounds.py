@@ -66,7 +66,7 @@ class Budget:
 
     def take(self, size: int) -> None:
         """Raises `Refused` (503) where there is no room."""
-        if self.used + size > self._most:
+        if self._held + size + self._elsewhere() > self._most:
             raise Refused(503, Door.BUSY, retry_after=BUSY_SECONDS)
         self._held += size
 
@@ -75,20 +75,28 @@ class Budget:
 
 
 class Hold:
-    """What one request has taken of the budget; given back at the end of the `with`, or before."""
+    """What one request has taken of the budget, for the `size` of its text and for what that became; given back at the
+    end of the `with`."""
 
-    __slots__ = ("_budget", "size")
+    __slots__ = ("_budget", "_parsed", "size")
 
     def __init__(self, budget: Budget) -> None:
-        self._budget, self.size = budget, 0
+        self._budget, self.size, self._parsed = budget, 0, 0
 
     def take(self, size: int) -> None:
+        """Of text."""
         self._budget.take(size)
         self.size += size
 
-    def give(self) -> None:
-        self._budget.give(self.size)
-        self.size = 0
+    def parse(self, size: int) -> None:
+        """Text becomes so much more."""
+        self._budget.take(size)
+        self._parsed += size
+
+    def forget(self) -> None:
+        """What it became is gone."""
+        self._budget.give(self._parsed)
+        self._parsed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -96,4 +104,4 @@ class Hold:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.give()
+        self._budget.give(self.size + self._parsed)

@@ -48,7 +48,6 @@ PLAIN = (
     '{"index":%d,"id":"%s","status":"%s","step":null,"code":null,"detail":null,"pointer":null,"what":null,"fix":null,'
     '"record":%s}'
 )
-STATUSES = ("accepted", "duplicate", "rejected")
 SUMS = '{"accepted":%d,"duplicate":%d,"rejected":%d,"items":[%s]}'
 HEADERS: Mapping[tuple[str, Language], RawHeaders] = {
     (media, language): [
@@ -113,32 +112,31 @@ class Publishing:
             raise _away("the broker takes nothing at the moment")
         if not body.is_here(request):
             _check(self._limits.look(agency, 1, body.announced(request)))
-        with self._desk.budget.hold() as text, self._desk.budget.hold() as parsed:
-            events = await self._charged(request, agency, text, parsed)
+        with self._desk.budget.hold() as hold:
+            events = await self._charged(request, agency, hold)
             found = await self._examined(agency, events)
-            self._tell_denials(agency, found)
             tried = events if dry_run else None
             del events
             if tried is None:  # nobody needs them again: they are gone while the broker is waited for
-                parsed.give()
+                hold.forget()
             told = await self._told(agency, found, dry_run)
             return self._answer(request, agency, found, told, tried)
 
-    async def _charged(self, request: Request, agency: str, text: Hold, parsed: Hold) -> list[Any]:
+    async def _charged(self, request: Request, agency: str, hold: Hold) -> list[Any]:
         """What is refused as a whole counts as one event, or rubbish would be free; not where the gateway is busy."""
         try:
-            events = await self._events(request, text, parsed)
+            events = await self._events(request, hold)
         except Refused as refused:
             if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                _check(self._limits.take(agency, 1, text.size))
+                _check(self._limits.take(agency, 1, hold.size))
             raise
-        _check(self._limits.take(agency, len(events), text.size))
+        _check(self._limits.take(agency, len(events), hold.size))
         return events
 
-    async def _events(self, request: Request, text: Hold, parsed: Hold) -> list[Any]:
+    async def _events(self, request: Request, hold: Hold) -> list[Any]:
         media = body.check_type(request, (SINGLE, BATCH))
         bounds = self._single if media == SINGLE else self._desk.bounds
-        said = body.parse(await body.read(request, bounds, text), bounds, parsed)
+        said = body.parse(await body.read(request, bounds, hold), bounds, hold)
         if media == SINGLE:
             if not isinstance(said, dict):
                 raise Refused(400, Door.ENVELOPE_INVALID, "expected one JSON object")
@@ -159,18 +157,29 @@ class Publishing:
 
     async def _told(self, agency: str, found: Sequence[Examined | Refusal], dry_run: bool) -> list[Told]:
         good = [each for each in found if isinstance(each, Examined)]
-        known = iter(await self._known.look(agency, good) if good else ())
-        told, new, first = list[Told | None](), list[Examined](), dict[bytes, Examined]()
+        known = await self._known.look(agency, good) if good else []
+        if len(good) == len(found) == len({each.identity for each in good}) and not any(known):
+            records = [None] * len(good) if dry_run else await self._kept(agency, good)
+            return [Told("accepted", each.id, None, record) for each, record in zip(good, records, strict=True)]
+        said = self._judged(agency, found, known)
+        new = [each for each, told in zip(found, said, strict=True) if told is None and isinstance(each, Examined)]
+        records = await self._kept(agency, new) if new and not dry_run else [None] * len(new)
+        left = iter(records)
+        return [told or Told("accepted", each.id, None, next(left)) for each, told in zip(found, said, strict=True)]
+
+    def _judged(
+        self, agency: str, found: Sequence[Examined | Refusal], known: Sequence[Found | None]
+    ) -> list[Told | None]:
+        """What can be said of each; None: it is to be taken."""
+        about, first, said = iter(known), dict[bytes, Examined](), list[Told | None]()
         for each in found:
             if isinstance(each, Examined):
-                said = _compared(each, next(known), first)
-                if said is None:
-                    new.append(each)
-            else:
-                said = Told("rejected", each.id, each.rejection)
-            told.append(said)
-        records = iter(await self._kept(agency, new) if new and not dry_run else [None] * len(new))
-        return [said or Told("accepted", each.id, None, next(records)) for each, said in zip(found, told, strict=True)]
+                said.append(_compared(each, next(about), first))
+                continue
+            said.append(Told("rejected", each.id, each.rejection))
+            if each.rejection.code in DENIALS:
+                self._audit.denied(agency, f"publish {each.type or 'unknown'}", each.rejection.code)
+        return said
 
     async def _kept(self, agency: str, events: Sequence[Examined]) -> list[str | None]:
         """Coordinates of each, once the broker has all of them."""
@@ -184,11 +193,6 @@ class Publishing:
         records = [f"{topic}/{partition}/{offset}" if offset >= 0 else None for partition, offset in places]
         self._known.took(events, records)
         return records
-
-    def _tell_denials(self, agency: str, found: Sequence[Examined | Refusal]) -> None:
-        for each in found:
-            if isinstance(each, Refusal) and each.rejection.code in DENIALS:
-                self._audit.denied(agency, f"publish {each.type or 'unknown'}", each.rejection.code)
 
     def _answer(
         self,
@@ -204,27 +208,29 @@ class Publishing:
         if tried is not None:
             teller = self._tellers[language]
             items = [_with_receivers(*each, teller) for each in zip(items, found, told, tried, strict=True)]
-        statuses = [each.status for each in told]
-        counts = {status: statuses.count(status) for status in STATUSES}
-        self._count(request, agency, told, counts, dry_run)
-        refused, all_ = counts["rejected"], len(told)
+        statuses, all_ = [each.status for each in told], len(told)
+        accepted, refused = statuses.count("accepted"), statuses.count("rejected")
+        duplicate = all_ - accepted - refused
+        if not dry_run:
+            self._count(agency, accepted, duplicate, refused)
+        for each in told if refused else ():
+            if each.rejection is not None:
+                self._desk.count(request, each.rejection.code)
         status = 207 if 0 < refused < all_ else 422 if refused else 200 if dry_run else 202
-        text = SUMS % (counts["accepted"], counts["duplicate"], refused, ",".join(items))
+        text = SUMS % (accepted, duplicate, refused, ",".join(items))
         media = JSON
         if status == 422:
             said = problem_text(422, Door.EVENTS_REJECTED, language, f"{refused} of {all_} events rejected")
             text, media = said.decode()[:-1] + ", " + text[1:], PROBLEM
         return ReadyResponse(text, status, HEADERS[media, language])
 
-    def _count(
-        self, request: Request, agency: str, told: Sequence[Told], counts: Mapping[str, int], dry_run: bool
-    ) -> None:
-        for each in told if counts["rejected"] else ():
-            if each.rejection is not None:
-                self._desk.count(request, each.rejection.code)
-        for status, count in counts.items():
-            if count and not dry_run:
-                self._published[agency, status] += count
+    def _count(self, agency: str, accepted: int, duplicate: int, rejected: int) -> None:
+        if accepted:
+            self._published[agency, "accepted"] += accepted
+        if duplicate:
+            self._published[agency, "duplicate"] += duplicate
+        if rejected:
+            self._published[agency, "rejected"] += rejected
 
 
 def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]) -> Told | None:

@@ -64,7 +64,10 @@ class Appender:
     @property
     def waiting_bytes(self) -> int:
         """Of records that the broker has not taken yet."""
-        return sum(producer.waiting_bytes for producer in (self._producer, *self._leaving) if producer)
+        waiting = self._producer.waiting_bytes if self._producer else 0
+        for leaving in self._leaving:
+            waiting += leaving.waiting_bytes
+        return waiting
 
     async def reachable(self) -> bool:
         """Whether the broker takes records as far as is known, or answers at least: where all that waits is stuck, it
