@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, MessageSizeTooLargeError, ProducerFenced
+from brokers import make_topic
 
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
@@ -18,17 +19,6 @@ from hub.kafka.reading import Record, read_all, tail
 Name = Callable[[str], str]
 MIB = 1 << 20
 PATIENCE = 60.0
-
-
-def make_topic(broker: Connection, topic: str, partitions: int = 1, **configs: str) -> str:
-    spec = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
-    with admin(broker) as client:
-        client.create_topics({topic: spec}, wait_for_metadata=True)
-    return topic
-
-
-def _dotted(configs: dict[str, str]) -> dict[str, str]:
-    return {name.replace("_", "."): value for name, value in configs.items()}
 
 
 async def produce(broker: Connection, topic: str, values: Iterable[bytes], **more: Any) -> list[int]:
