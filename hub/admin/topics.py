@@ -1,4 +1,4 @@
-"""The topics of a broker made those of the catalogue: `wanted` → `plan` (what differs) → `apply`.
+"""The topics of a broker made those of the catalogue: `wanted` → `plan_for` (what differs) → `apply`.
 
 Nothing is deleted and no number of partitions or copies changed: the first would lose or reorder events, the second
 has everything copied. A difference there is reported as drift for a person to decide (`hub.admin.copies`).
@@ -24,7 +24,7 @@ from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.registry.schemas import TOPIC
 
-__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_partitions", "plan", "plan_for", "wanted"]
+__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_partitions", "plan_for", "wanted"]
 
 # One request creates at most this many: the controller writes all records of a request in one batch of 10 000.
 AT_ONCE = 100
@@ -78,15 +78,10 @@ class Found:
     configs: Configs | None
 
 
-def plan(connection: Connection, specs: Mapping[str, TopicSpec]) -> Plan:
-    """Compare. Changes nothing; raises `ConfigError` when the broker cannot be reached."""
-    with admin(connection) as client:
-        return compare(specs, _found(client, specs))
-
-
 def plan_for(connection: Connection, catalogue: Catalogue, partitions: int | None, replicas: int | None) -> Plan:
-    """`plan` for the topics of a catalogue. `partitions` None: as those have that are there, else `PARTITIONS`;
-    `replicas` None: so many that a node may be lost, where that can be."""
+    """Compare with the topics of a catalogue. `partitions` None: as those have that are there, else `PARTITIONS`;
+    `replicas` None: so many that a node may be lost, where that can be. Changes nothing; raises `ConfigError` when the
+    broker cannot be reached."""
     with admin(connection) as client:
         names = wanted(catalogue)
         found = _found(client, names)

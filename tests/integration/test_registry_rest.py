@@ -30,7 +30,7 @@ from confluent_kafka.schema_registry import (
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
-from registry_server import Registry, make_topic, remove_topic, sent, serving
+from registry_server import Registry, make_log, remove_topic, sent, serving
 
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
@@ -590,7 +590,7 @@ def test_a_subject_may_hold_anything_printable(registry: Registry, name: Name) -
 def emptied(broker: Connection) -> Iterator[Connection]:
     """With an empty `_schemas`, which other tests remove as well."""
     remove_topic(broker)
-    make_topic(broker)
+    make_log(broker)
     yield broker
     remove_topic(broker)
 
@@ -705,7 +705,7 @@ def test_when_its_topic_is_made_anew_it_stops(fresh: Connection) -> None:
         for size in range(1, 7):
             registry.register(f"s{size}", {"type": "fixed", "name": "F", "size": size})
         remove_topic(fresh)
-        make_topic(fresh)
+        make_log(fresh)
         until_failed(registry)
 
 
@@ -752,7 +752,7 @@ def test_without_its_broker_it_answers_what_it_knows_and_writes_nothing(
     with contextlib.ExitStack() as running:
         broker = contextlib.ExitStack()
         connection = broker.enter_context(open_broker("embedded", tmp_path))
-        make_topic(connection)
+        make_log(connection)
         registry = Registry(running.enter_context(serving(connection)))
         id = registry.register("known", '"int"')
         monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)

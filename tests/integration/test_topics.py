@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 from archive import PATIENCE, Archive
-from brokers import require_apache
+from brokers import make_topic, require_apache
 from confluent_kafka import Producer
 from kafka import TopicPartition
 from kafka.errors import ClusterAuthorizationFailedError, KafkaTimeoutError, NotControllerError
@@ -18,7 +18,7 @@ from kafka.errors import ClusterAuthorizationFailedError, KafkaTimeoutError, Not
 from hub.admin import copies
 from hub.admin.copies import more_copies, spread
 from hub.admin.retention import DAY, FOREVER, longest, milliseconds
-from hub.admin.topics import Found, TopicSpec, apply, compare, plan, plan_for, wanted
+from hub.admin.topics import Found, TopicSpec, apply, compare, plan_for, wanted
 from hub.catalogue import Catalogue, load
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
@@ -166,40 +166,37 @@ def test_one_node_has_one_copy(broker: Connection, catalogue: Catalogue) -> None
 def test_applying_twice_changes_nothing(broker: Connection, catalogue: Catalogue) -> None:
     specs = wanted(catalogue, 1)  # Apache Kafka makes some 150 partitions a second
     with without(broker, specs):
-        first = plan(broker, specs)
+        first = plan_for(broker, catalogue, 1, None)
         assert {spec.name for spec in first.create} == set(specs)
         assert apply(broker, first) == ()
-        second = plan(broker, specs)
+        second = plan_for(broker, catalogue, None, None)
         assert second.empty
         assert set(second.unchanged) == set(specs)
         assert (second.drift, second.notes) == ((), ())
         assert apply(broker, first) == ()  # an old plan, or somebody else at the same time
 
 
-def test_what_differs_is_altered_or_reported(broker: Connection, specs: dict[str, TopicSpec]) -> None:
-    some = {name: specs[name] for name in ("in.mod", "audit", "dlq.mod")}
-    older = some | {
-        "in.mod": replace(some["in.mod"], configs={"retention.ms": "1000"}),
-        "audit": replace(some["audit"], partitions=1),
-    }
-    with without(broker, [*some, "of-somebody-else"]):
-        with admin(broker) as client:
-            client.create_topics({"of-somebody-else": {"num_partitions": 1, "replication_factor": 1}})
-        apply(broker, plan(broker, older))
-        found = plan(broker, some)
-        assert {(change.topic, change.what) for change in found.alter} == {
-            ("in.mod", what) for what in some["in.mod"].configs
-        }
+def test_what_differs_is_altered_or_reported(
+    broker: Connection, catalogue: Catalogue, specs: dict[str, TopicSpec]
+) -> None:
+    with without(broker, [*specs, "of-somebody-else"]):
+        make_topic(broker, "of-somebody-else")
+        make_topic(broker, "in.mod", PARTITIONS, retention_ms="1000")
+        make_topic(broker, "audit", 1, retention_ms="-1")
+        found = plan_for(broker, catalogue, PARTITIONS, None)
+        changes = {(change.topic, change.what) for change in found.alter}
+        assert changes >= {("in.mod", what) for what in specs["in.mod"].configs}
+        assert {topic for topic, _ in changes} == {"in.mod", "audit"}
         assert [str(change) for change in found.drift] == ["audit: number of partitions is 1, wanted 2"]
         assert "of-somebody-else" in found.foreign
-        assert apply(broker, found) == ()
-        assert plan(broker, some).empty
+        assert apply(broker, replace(found, create=())) == ()
+        assert not plan_for(broker, catalogue, PARTITIONS, None).alter
 
 
-def test_a_refused_topic_is_named_with_the_reason(broker: Connection) -> None:
+def test_a_refused_topic_is_named_with_the_reason(broker: Connection, catalogue: Catalogue) -> None:
     impossible = TopicSpec("impossible", 1, 3, {})
     with pytest.raises(ConfigError, match=r"impossible: .*replication factor"):
-        apply(broker, plan(broker, {"impossible": impossible}))
+        apply(broker, replace(plan_for(broker, catalogue, PARTITIONS, 1), create=(impossible,), alter=()))
 
 
 def test_a_broker_that_does_not_tell_its_configuration_is_noted() -> None:

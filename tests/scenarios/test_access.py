@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from brokers import make_topic
 from certificates import Authority, trusting
 from outside import Outside
 
 from hub import registry as schema_registry
 from hub.access.entries import unpacker
-from hub.admin.topics import apply, plan
-from hub.admin.wanted import TopicSpec
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
@@ -214,8 +213,8 @@ def _with(record: Record, value: bytes) -> Record:
 
 
 def _copied(broker: Connection, records: list[Record]) -> None:
-    specs = {name: TopicSpec(name, parts, 1, {}) for name, parts in (("_schemas", 1), ("audit", 4))}
-    apply(broker, plan(broker, specs))
+    make_topic(broker, "_schemas")
+    make_topic(broker, "audit", 4)
     with producer(broker) as client:
         for r in records:
             client.send(r.topic, key=r.key, value=r.value, partition=r.partition).get(timeout=30)
