@@ -27,13 +27,16 @@ def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     settings = settings_of(data_dir=data_dir)
     found = _planned(settings, connect(settings), catalogue_of(settings))
     _print_plan(found, as_json)
-    raise typer.Exit(3 if found.create or found.alter or found.drift else 0)
+    raise typer.Exit(3 if found.create or found.alter or found.shorter or found.drift else 0)
 
 
 @app.command("apply")
 def topics_apply(
     copies: Annotated[
         bool, typer.Option("--copies", help="Topics with fewer copies than wanted get more: all they keep is copied.")
+    ] = False,
+    shorten: Annotated[
+        bool, typer.Option("--shorten", help="Topics that keep records for longer than wanted delete the older ones.")
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -42,6 +45,8 @@ def topics_apply(
     settings = settings_of(data_dir=data_dir)
     connection, catalogue = connect(settings), catalogue_of(settings)
     found = _planned(settings, connection, catalogue)
+    if shorten:
+        found = found.shortened()
     notes = topics.apply(connection, found)
     registry.register(connection, catalogue.schemas())
     _print_plan(found, as_json)
@@ -67,10 +72,16 @@ def _print_plan(found: topics.Plan, as_json: bool) -> None:
     if as_json:
         rows = {"create": [spec.name for spec in found.create], "unchanged": len(found.unchanged)}
         rows |= {"alter": list(map(str, found.alter)), "drift": list(map(str, found.drift))}
+        rows |= {"shorter": list(map(str, found.shorter))}
         print(json.dumps(rows))
         return
     out.print(f"create {len(found.create)}, alter {len(found.alter)}, unchanged {len(found.unchanged)}")
-    for what, changes in (("alter", found.alter), ("drift, for a person to decide", found.drift)):
+    shorter = "kept for longer; `hub topics apply --shorten` deletes what is older"
+    for what, changes in (
+        ("alter", found.alter),
+        (shorter, found.shorter),
+        ("drift, for a person to decide", found.drift),
+    ):
         for change in changes:
             out.print(f"  {what}: {change}")
     if found.copies:

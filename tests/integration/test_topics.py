@@ -193,6 +193,17 @@ def test_what_differs_is_altered_or_reported(
         assert not plan_for(broker, catalogue, PARTITIONS, None).alter
 
 
+@pytest.mark.parametrize(
+    ("found", "wanted", "deletes"),
+    [("-1", "1000", True), ("2000", "1000", True), ("1000", "2000", False), ("1000", "-1", False)],
+)
+def test_nothing_is_kept_for_less_long_unless_somebody_says_so(found: str, wanted: str, deletes: bool) -> None:
+    spec = TopicSpec("in.mod", 4, 1, {"retention.ms": wanted})
+    plan = compare({"in.mod": spec}, {"in.mod": Found(4, 1, {"retention.ms": found})})
+    assert (len(plan.alter), len(plan.shorter)) == ((0, 1) if deletes else (1, 0))
+    assert len(plan.shortened().alter) == 1 and not plan.unchanged
+
+
 def test_a_refused_topic_is_named_with_the_reason(broker: Connection, catalogue: Catalogue) -> None:
     impossible = TopicSpec("impossible", 1, 3, {})
     with pytest.raises(ConfigError, match=r"impossible: .*replication factor"):

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import Producer
+from kafka.admin import ConfigResource
 from load import EVENTS_EACH, Load, exactly_once
 from senders import Sender
 from workers import DEADLY, PARTITIONS, PATIENCE, Stage, logged, until
+
+from hub.kafka.clients import admin
 
 
 @contextlib.contextmanager
@@ -88,6 +91,7 @@ def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     one, other = stage.workers()
     gauge = 'hub_agency_paused{agency="mia"}'
     assert stage.command("agency", "pause", "mia", "--reason", "a drill").returncode == 0
+    assert _retention(stage, "in.mia") == "-1", "what waits is kept for as long as it waits"
     assert "paused already" in stage.command("agency", "pause", "mia", "--reason", "a drill").stderr
     until(lambda: one.measured(gauge) == other.measured(gauge) == 1, "both workers know of the pause")
     sender.send(*(stage.event("mia", f"held-{n}", "P000009", 1 + n) for n in range(10)))
@@ -100,6 +104,15 @@ def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     assert "paused" not in stage.command("trace", "in.mod/0/1000").stderr
     assert stage.command("agency", "resume", "mia", "--reason", "the drill is over").returncode == 0
     until(lambda: len(sender.verdicts("mia")) == 10, "what waited is taken")
+    assert _retention(stage, "in.mia") == "-1", "nobody has said that it may be deleted"
+    assert stage.command("topics", "apply", "--shorten").returncode == 0
+    assert _retention(stage, "in.mia") == "2592000000"
+
+
+def _retention(stage: Stage, topic: str) -> str:
+    with admin(stage.connection) as client:
+        found = client.describe_configs([ConfigResource("TOPIC", topic)], config_filter="all")
+    return str(found["topic"][topic]["retention.ms"]["value"])
 
 
 def test_a_version_registered_while_they_run_is_read_by_all_workers(stage: Stage) -> None:

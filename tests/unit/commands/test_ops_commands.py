@@ -117,6 +117,7 @@ def test_a_user_without_a_name_pauses_an_agency_too(run: Run, monkeypatch: pytes
     by: list[str] = []
     monkeypatch.setattr(pausing.getpass, "getuser", nameless)
     monkeypatch.setattr(pausing.pauses, "pause", lambda *given: by.append(given[3]))
+    monkeypatch.setattr(pausing, "_keep_all", lambda *_: None)
     assert run("agency", "pause", "mod", "--reason", "a test")[0] == 0
     assert by == [f"uid {os.getuid()}"]
 
