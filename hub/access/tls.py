@@ -94,8 +94,8 @@ class _Knowing:
         self._app, self._peer = app, peer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        extensions = {**scope.get("extensions", {}), KEY: self._peer}
-        await self._app({**scope, "extensions": extensions}, receive, send)
+        scope["extensions"] = {**scope.get("extensions", {}), KEY: self._peer}
+        await self._app(scope, receive, send)  # this very one: the protocol reads in it what became of the request
 
 
 def peer_of(scope: Mapping[str, Any]) -> Peer | None:

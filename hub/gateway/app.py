@@ -45,13 +45,11 @@ class Gateway:
             raise RuntimeError(f"no {scope['type']} here")
         began, status, request = time.perf_counter(), 500, IndexedRequest(scope, receive)
         route = self._route(scope)
-        self.inside += 1
         try:
             answer = await self._answer(request, route)
             status = answer.status_code
             await answer(scope, receive, send)
         finally:
-            self.inside -= 1
             self._desk.leave(scope)
             path = route.path if route else OTHER
             self._answered[DOOR, path, str(status)] += 1
@@ -70,6 +68,8 @@ class Gateway:
         return None
 
     async def _answer(self, request: Request, route: Route | None) -> Response:
+        """Inside is who is not answered yet: a stranger who does not take his answer keeps nobody out."""
+        self.inside += 1
         try:
             self._check(request, route)
             assert route is not None
@@ -86,6 +86,8 @@ class Gateway:
         except Exception:
             log.exception("a request failed", path=route.path if route else OTHER)
             return self._desk.problem(request, 500, Door.FAILED)
+        finally:
+            self.inside -= 1
 
     def _check(self, request: Request, route: Route | None) -> None:
         if route is None:
