@@ -55,6 +55,14 @@ class Gateway:
             self._answered[DOOR, path, str(status)] += 1
             self._metrics.observe(HTTP_SECONDS, DOOR, path, seconds=time.perf_counter() - began)
 
+    def bad_certificate(self) -> None:
+        """As `hub.access.tls.Unproved` has it."""
+        self._desk.bad_certificate()
+
+    async def without_certificate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As `hub.access.tls.Unproved` has it."""
+        await self._desk.without_certificate(IndexedRequest(scope, receive))(scope, receive, send)
+
     def _route(self, scope: Scope) -> Route | None:
         """The route of the path, whatever the method."""
         found = self._exact.get(scope["path"])

@@ -15,7 +15,6 @@ from typing import Any
 import structlog
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
 from hub.access import Audit
 from hub.access.from_settings import open_audit, open_doorkeeper, open_limits
@@ -141,7 +140,7 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
         await appender.stop(LAST_SECONDS)
 
 
-def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> ASGIApp:
+def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> Gateway:
     """All doors. Once `ending`, questions are answered with what there is."""
     settings, rules, metrics = parts.settings, parts.rules, parts.metrics
     bounds = bounds_of(settings)
@@ -179,10 +178,10 @@ def bounds_of(settings: Settings) -> Bounds:
     )
 
 
-def _config(parts: Parts, app: ASGIApp) -> uvicorn.Config:
+def _config(parts: Parts, app: Gateway) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        **uvicorn_tls(parts.settings, BoundedProtocol),
+        **uvicorn_tls(parts.settings, BoundedProtocol, app),
         ws="none",
         lifespan="off",
         log_config=None,
