@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         None, description="who signs agencies' certificates; default: none are asked for"
     )
     tls_clients: Literal["optional", "required"] = Field(
-        "optional", description="required: nobody connects without a client certificate, health checks neither"
+        "optional", description="required: nobody is let in without a client certificate, health checks neither"
     )
     client_certificates: dict[str, str] = Field(
         default_factory=dict,

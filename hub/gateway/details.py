@@ -114,6 +114,8 @@ _PHRASES = (
         r"Authorization: Bearer \1 və ya müştəri sertifikatı",
     ),
     (r"(zefer_\S*), (\d+) characters, as it was issued", r"\1, verildiyi kimi \2 simvol"),
+    (r"a client certificate", r"müştəri sertifikatı"),
+    (r"none", r"heç biri"),
     (r"one", r"var"),
     (r"no such header", r"belə başlıq yoxdur"),
 )

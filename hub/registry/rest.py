@@ -136,10 +136,15 @@ def _response(answer: Any, status: int = 200) -> Response:
     return Response(text, status, media_type=JSON)
 
 
-async def _refused(request: Request, refused: Exception) -> Response:
-    assert isinstance(refused, Refused)
-    response = _response({"error_code": refused.code, "message": str(refused)}, refused.status)
-    if refused.status == 401:
+async def _refused(request: Request, found: Exception) -> Response:
+    assert isinstance(found, Refused)
+    return refused(found)
+
+
+def refused(found: Refused) -> Response:
+    """The answer that says so."""
+    response = _response({"error_code": found.code, "message": str(found)}, found.status)
+    if found.status == 401:
         response.headers["www-authenticate"] = 'Basic realm="schema registry"'
     return response
 
