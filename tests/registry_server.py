@@ -20,6 +20,7 @@ from brokers import make_topic
 from starlette.requests import Request
 
 from hub.catalogue import load
+from hub.gateway.protocol import BoundedProtocol
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
@@ -114,9 +115,8 @@ def serving(
     """A registry until the end of the `with`; its address. Port 0 is a free one."""
     with open_store(connection) as store:
         rights = Rights(load(), access, operators)
-        config = uvicorn.Config(
-            registry_app(store, rights, by_password), port=port, log_level="warning", lifespan="off"
-        )
+        app = registry_app(store, rights, by_password)
+        config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", http=BoundedProtocol)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

@@ -188,18 +188,10 @@ def _topics(found: Settings, catalogue: Catalogue, connection: Connection) -> Ch
 
 def _schemas(catalogue: Catalogue, connection: Connection) -> Check:
     known = registry.read(connection)
-    missing = [subject for subject, text in catalogue.schemas() if not _has(known, subject, text)]
+    missing = [subject for subject, text in catalogue.schemas() if known.same(subject, text) is None]
     if missing:
         return Check("schemas", False, f"{len(missing)} not registered ({missing[0]}…)", "`hub topics apply` does")
     return Check("schemas", True, f"{len(known.subjects())} subjects registered")
-
-
-def _has(known: registry.Schemas, subject: str, text: str) -> bool:
-    try:
-        known.id_of(subject, text)
-    except KeyError:
-        return False
-    return True
 
 
 def _key(found: Settings, connection: Connection) -> Check:

@@ -26,12 +26,13 @@ def registry(
     """The schema registry: what Confluent's clients ask, on the topic `_schemas`."""
     from hub.access.from_settings import open_audit, open_doorkeeper
     from hub.access.tls import uvicorn_tls
+    from hub.gateway.protocol import BoundedProtocol
     from hub.kafka.address import listening
     from hub.metrics import Metrics
     from hub.registry.proof import by_doorkeeper
     from hub.registry.rest import registry_app
     from hub.registry.rights import Rights
-    from hub.registry.serve import DOOR, PROTOCOL, Unproved, denials, health, not_let_in, observer, serve
+    from hub.registry.serve import DOOR, Unproved, denials, health, not_let_in, observer, serve
     from hub.registry.store import open_store
 
     settings = load_settings(data_dir=data_dir, registry_host=host, registry_port=port, registry_access=access)
@@ -59,4 +60,4 @@ def registry(
         address, number = bound.getsockname()[:2]
         scheme = "https" if settings.tls_cert else "http"
         err.print(f"schema registry ({settings.registry_access}): {scheme}://{address}:{number}")
-        serve(app, bound, uvicorn_tls(settings, PROTOCOL, Unproved(keeper, measured)))
+        serve(app, bound, uvicorn_tls(settings, BoundedProtocol, Unproved(keeper, measured)))

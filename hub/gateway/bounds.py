@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -29,25 +28,6 @@ class Bounds:
     body_seconds: float = 20.0
     waiting_bytes: int = 64 * MIB
     requests: int = 256
-
-
-class Places:
-    """Of so many requests at once, one agency has `of_one` at the most. Used in one event loop."""
-
-    def __init__(self, most: int, of_one: int) -> None:
-        self._most, self._of_one, self._of, self.taken = most, max(1, of_one), Counter[str](), 0
-
-    @property
-    def full(self) -> bool:
-        return self.taken >= self._most
-
-    def full_of(self, agency: str) -> bool:
-        """Whether the agency has all that it may have."""
-        return self._of[agency] >= self._of_one
-
-    def add(self, agency: str, by: int = 1) -> None:
-        self._of[agency] += by
-        self.taken += by
 
 
 class Budget:

@@ -13,9 +13,10 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from hub.access import Caller, Denied
+from hub.access.places import Places
 from hub.errors import Admission, Door
 from hub.gateway import body, negotiate
-from hub.gateway.bounds import BUSY_SECONDS, Bounds, Budget, Places
+from hub.gateway.bounds import BUSY_SECONDS, Bounds, Budget
 from hub.gateway.details import in_language
 from hub.gateway.refused import Refused
 from hub.metrics import HTTP_REJECTED, Metrics

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any, NamedTuple
 
+from hub.access.places import Places
 from hub.catalogue import Catalogue
 from hub.clock import today as today_in_baku
 from hub.errors import Retry
@@ -26,7 +27,6 @@ from hub.gateway.answers import (
     StatusPart,
     StatusQuestion,
 )
-from hub.gateway.bounds import Places
 from hub.gateway.entitled_status import EntitledStatus, Sight
 from hub.gateway.newest import Newest
 from hub.gateway.story import Teller

@@ -74,13 +74,22 @@ def register(asked: Asked) -> Any:
 def delete_subject(asked: Asked) -> Any:
     subject, permanent = asked.subject, asked.flag("permanent")
     asked.rights.administer(asked.caller, subject)
-    return asked.store.change(lambda schemas: change.delete_subject(schemas, subject, permanent=permanent))
+    used = _used(asked)
+    return asked.store.change(lambda schemas: change.delete_subject(schemas, subject, permanent=permanent, used=used))
 
 
 def delete_version(asked: Asked) -> Any:
     subject, number, permanent = asked.subject, asked.version, asked.flag("permanent")
     asked.rights.administer(asked.caller, subject)
-    return asked.store.change(lambda schemas: change.delete_version(schemas, subject, number, permanent=permanent))
+    used = _used(asked)
+    return asked.store.change(
+        lambda schemas: change.delete_version(schemas, subject, number, permanent=permanent, used=used)
+    )
+
+
+def _used(asked: Asked) -> str | None:
+    """The catalogue's schema of that subject."""
+    return dict(asked.rights.catalogue.schemas()).get(asked.subject)
 
 
 def by_id(asked: Asked) -> dict[str, Any]:
@@ -229,5 +238,9 @@ OPEN = frozenset({"/"})
 WRITES = frozenset(
     {register, delete_subject, delete_version, put_config, delete_config, put_mode, delete_mode},
 )
+JUDGES = frozenset({lookup, compatibility})
+"""Answers for which schemas are parsed."""
+JUDGED_AT_ONCE = 4
+"""They take turns at the processor: more at once would only keep those waiting who ask for an id."""
 AT_ONCE = 8
 """Writes at once: those that wait for a broker that is away leave threads to those who read."""

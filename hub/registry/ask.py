@@ -15,7 +15,7 @@ from hub.registry.compatibility import Level, compare, differences, said
 from hub.registry.entry import AVRO, Entry, Reference
 from hub.registry.references import whole
 from hub.registry.schemas import Schemas
-from hub.registry.soundness import check_names, is_own, own_problems, parse
+from hub.registry.soundness import check_names, check_size, is_own, own_problems, parse
 
 INT_MAX = 2**31 - 1
 """The highest id and version: clients read them as an int of 32 bits."""
@@ -126,40 +126,29 @@ def resolved(schemas: Schemas, entry: Entry) -> str:
     return canonical(compact(whole(schemas, entry.schema, entry.references)))
 
 
-def registered(schemas: Schemas, subject: str, draft: Draft) -> Entry | None:
-    """The version that says the same, as the subject compares, and is not deleted."""
+def registered(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = False) -> Entry | None:
+    """The version that says the same, as the subject compares; a deleted one only where that is asked for."""
     normalize = normalizes(schemas, subject, draft.normalize)
-    return schemas.same(subject, draft.schema, draft.references, normalize=normalize)
+    return schemas.same(subject, draft.schema, draft.references, normalize=normalize, deleted=deleted)
 
 
 def lookup(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = False) -> Entry:
     """The version that says the same. Raises `Refused` (40401, 40403, 42201)."""
-    parse(whole(schemas, draft.schema, draft.references))
+    node = whole(schemas, draft.schema, draft.references)
+    check_size(node)
+    parse(node)
     if not schemas.versions(subject, deleted=True):
         raise refusals.subject_missing(subject)
-    found = registered(schemas, subject, draft)
-    if found is None and deleted:
-        found = _same_deleted(schemas, subject, draft, normalizes(schemas, subject, draft.normalize))
-    if found is None:
+    found = registered(schemas, subject, draft) or (deleted and registered(schemas, subject, draft, deleted=True))
+    if not found:
         raise refusals.schema_missing()
     return found
-
-
-def _same_deleted(schemas: Schemas, subject: str, draft: Draft, normalize: bool) -> Entry | None:
-    text = canonical(draft.schema, normalize=normalize)
-    return next(
-        (
-            entry
-            for entry in reversed(schemas.versions(subject, deleted=True))
-            if canonical(entry.schema, normalize=normalize) == text and entry.references == draft.references
-        ),
-        None,
-    )
 
 
 def sound(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> None:
     """Raises `Refused` (42201) for no Avro, own and not sound, or nothing that a hub reads as its type `of`."""
     node = whole(schemas, draft.schema, draft.references, new=True)
+    check_size(node)
     parse(node)
     check_names(node)  # not of what is there already: it has to stay readable
     problems = own_problems(subject, node) if is_own(subject) else []

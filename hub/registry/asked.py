@@ -15,6 +15,7 @@ from hub.registry.ask import INT_MAX, Draft, number
 from hub.registry.entry import AVRO, Reference
 from hub.registry.rights import Caller, Rights
 from hub.registry.schemas import Schemas
+from hub.registry.soundness import MAX_BYTES
 from hub.registry.store import Store
 
 MAX_SUBJECT = 249
@@ -91,6 +92,8 @@ class Asked:
             raise refusals.schema_invalid(f"Invalid schema type {str(kind)[:40]}: this registry keeps {AVRO}")
         if not isinstance(schema, str) or not schema.strip():
             raise refusals.schema_invalid("Empty schema")
+        if len(schema.encode(errors="replace")) > MAX_BYTES:
+            raise refusals.schema_invalid(f"its text has more than {MAX_BYTES} bytes")
         return Draft(
             schema,
             _references(said.get("references")),

@@ -25,13 +25,16 @@ _FIELD = ("name", "type", "doc", "default", "order", "aliases")
 _NAMES = ("type", "name", "namespace", "aliases")
 
 
-@lru_cache(maxsize=8192)
 def canonical(schema: str, *, normalize: bool = False) -> str:
     """The compact text; `normalize` sorts what Avro does not know as well. A text that is no JSON stays as it is."""
     try:
         return compact(_Writer(normalize=normalize).type(json.loads(schema), ""))
     except (ValueError, RecursionError):
         return schema  # a bare type name, another schema language, or nothing that anybody can read
+
+
+kept = lru_cache(maxsize=8192)(canonical)
+"""The same for what is registered, and for that alone: what anybody sends must not fill the memory."""
 
 
 def compact(node: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from hub.catalogue import EventType
 from hub.registry import ask, refusals
 from hub.registry.ask import Draft
-from hub.registry.canonical import canonical
+from hub.registry.canonical import canonical, kept
 from hub.registry.compatibility import Level
 from hub.registry.entry import Change, Entry, config_change, highest_change, mode_change
 from hub.registry.schemas import Schemas
@@ -96,13 +96,14 @@ def _imported(schemas: Schemas, entry: Entry, draft: Draft) -> Entry:
                 f"Ids up to {HIGHEST_IMPORTED} may be imported: the rest is for new schemas"
             ) from None
         return wanted
-    if canonical(first.schema) != canonical(wanted.schema) or first.references != wanted.references:
+    if kept(first.schema) != canonical(wanted.schema) or first.references != wanted.references:
         raise refusals.not_permitted(f"Overwrite new schema with id {draft.id} is not permitted.")
     return wanted
 
 
-def delete_subject(schemas: Schemas, subject: str, *, permanent: bool) -> Decision:
-    """Soft: no longer offered. Permanent: the second time, and nothing is left. Answers with the versions."""
+def delete_subject(schemas: Schemas, subject: str, *, permanent: bool, used: str | None = None) -> Decision:
+    """Soft: no longer offered. Permanent: the second time, and nothing is left. Answers with the versions. `used`: the
+    catalogue's schema of that subject, if it has one. Raises `Refused` (404, 42205, 42206)."""
     _writable(schemas, subject)
     entries, live = schemas.versions(subject, deleted=True), schemas.versions(subject)
     if not entries:
@@ -113,6 +114,7 @@ def delete_subject(schemas: Schemas, subject: str, *, permanent: bool) -> Decisi
         raise refusals.subject_deleted(subject)
     chosen = entries if permanent else live
     for entry in chosen:
+        _unused(schemas, entry, used)
         _unreferenced(schemas, entry)
     changes = _gone(schemas, chosen) if permanent else [entry.change(deleted=True) for entry in chosen]
     if not permanent:
@@ -120,7 +122,10 @@ def delete_subject(schemas: Schemas, subject: str, *, permanent: bool) -> Decisi
     return Decision(changes, [entry.version for entry in chosen])
 
 
-def delete_version(schemas: Schemas, subject: str, version: str, *, permanent: bool) -> Decision:
+def delete_version(
+    schemas: Schemas, subject: str, version: str, *, permanent: bool, used: str | None = None
+) -> Decision:
+    """As `delete_subject`, of one version."""
     _writable(schemas, subject)
     entry = ask.one(schemas, subject, version, deleted=True) if version not in ("latest", "-1") else None
     entry = entry or ask.one(schemas, subject, version)
@@ -128,6 +133,7 @@ def delete_version(schemas: Schemas, subject: str, version: str, *, permanent: b
         raise refusals.version_not_deleted(subject, entry.version)
     if not permanent and entry.deleted:
         raise refusals.version_deleted(subject, entry.version)
+    _unused(schemas, entry, used)
     _unreferenced(schemas, entry)
     if permanent:
         return Decision(_gone(schemas, [entry]), entry.version)
@@ -189,6 +195,15 @@ def _level(said: object) -> Level:
 def _writable(schemas: Schemas, subject: str | None) -> None:
     if ask.mode(schemas, subject) in READONLY:
         raise refusals.not_permitted(f"Subject {subject or 'null'} is in read-only mode")
+
+
+def _unused(schemas: Schemas, entry: Entry, used: str | None) -> None:
+    """Raises `Refused` (42205) for the version that publishers of the catalogue's type look up."""
+    if used is not None and entry == schemas.same(entry.subject, used):
+        raise refusals.not_permitted(
+            f"Version {entry.version} of {entry.subject} is the catalogue's, which this hub runs on: take the type out "
+            "of the catalogue, start the hub with that, then delete"
+        )
 
 
 def _unreferenced(schemas: Schemas, entry: Entry) -> None:

@@ -17,6 +17,15 @@ def malformed(why: str) -> Refused:
     return Refused(400, 400, why)
 
 
+def too_slow(seconds: float) -> Refused:
+    return Refused(408, 408, f"HTTP 408 Request Timeout: the body is expected within {seconds:.0f} seconds")
+
+
+def busy(status: int) -> Refused:
+    """429 where the caller has all the places that it may have, 503 where all are taken."""
+    return Refused(status, status, f"HTTP {status}: too many requests are under way; send it again in a moment")
+
+
 def unauthenticated() -> Refused:
     return Refused(
         401, 40101, "Unauthorized: send the agency's token, as a bearer or as the password of its code (Basic)"

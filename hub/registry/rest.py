@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -17,17 +19,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.access.places import Places
 from hub.registry import refusals
-from hub.registry.answers import AT_ONCE, OPEN, ROUTES, WRITES, Handler
+from hub.registry.answers import AT_ONCE, JUDGED_AT_ONCE, JUDGES, OPEN, ROUTES, WRITES, Handler
 from hub.registry.asked import Asked, Text
 from hub.registry.refusals import Refused
-from hub.registry.rights import Authenticate, Rights
+from hub.registry.rights import Authenticate, Caller, Rights
 from hub.registry.store import Store
 
 log = structlog.get_logger(__name__)
 JSON = "application/vnd.schemaregistry.v1+json"
 ACCEPTED = (JSON, "application/vnd.schemaregistry+json", "application/json", "application/octet-stream", "")
 MAX_BODY = 1 << 20
+BODY_SECONDS = 20.0
+"""For a body to arrive."""
+REQUESTS = 64
+"""At once, each with its body; of one agency, or of strangers where the registry is open, half of them."""
+PLACE = "hub.place"
+"""Whose place the request has, in its scope."""
 Observe = Callable[[str, int, float], None]
 """Told of each answer: route, HTTP status, seconds."""
 
@@ -58,7 +67,8 @@ class _Outside:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw, began, status = scope.get("raw_path"), time.perf_counter(), 500
-        inner = {**scope, "path": raw.decode("latin-1")} if raw else scope
+        if raw:
+            scope["path"] = raw.decode("latin-1")
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -66,9 +76,9 @@ class _Outside:
             await send(message)
 
         try:
-            await self._app(inner, receive, sending)
+            await self._app(scope, receive, sending)
         finally:
-            route = self._routes.get(inner.get("endpoint"), "other")
+            route = self._routes.get(scope.get("endpoint"), "other")
             self._observe(route, status, time.perf_counter() - began)
 
 
@@ -77,9 +87,11 @@ def _routes(store: Store, rights: Rights, authenticate: Authenticate) -> list[Ro
     paths: dict[str, dict[str, Handler]] = {}
     for method, path, handler in ROUTES:
         paths.setdefault(path, {})[method] = handler
-    writing = CapacityLimiter(AT_ONCE)
+    writing, judging = CapacityLimiter(AT_ONCE), CapacityLimiter(JUDGED_AT_ONCE)
+    turns = dict.fromkeys(WRITES, writing) | dict.fromkeys(JUDGES, judging)
+    places = Places(REQUESTS, REQUESTS // 2)
     return [
-        Route(path, _endpoint(path, handlers, store, rights, authenticate, writing), methods=list(handlers))
+        Route(path, _endpoint(path, handlers, store, rights, authenticate, turns, places), methods=list(handlers))
         for path, handlers in paths.items()
     ]
 
@@ -90,31 +102,48 @@ def _endpoint(
     store: Store,
     rights: Rights,
     authenticate: Authenticate,
-    writing: CapacityLimiter,
+    turns: Mapping[Handler, CapacityLimiter],
+    places: Places,
 ) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
-        body = await _body(request)
-        handler = handlers["GET" if request.method == "HEAD" else request.method]
-        limiter = writing if handler in WRITES else None
-        return await to_thread.run_sync(answer, request, body, handler, limiter=limiter)
-
-    def answer(request: Request, body: bytes, handler: Handler) -> Response:
         try:
-            caller = authenticate(request)
-            if path not in OPEN:
-                rights.read(caller)
-            return _response(handler(Asked(request, body, caller, store, rights)))
+            return await admit(request)
         except (Refused, HTTPException):
             raise
         except Exception as error:
             log.error("a request to the registry failed", error=type(error).__name__, path=path)  # noqa: TRY400
             raise refusals.store_failed("the request could not be carried out; the registry's log says more") from error
 
+    async def admit(request: Request) -> Response:
+        """Nothing is read of who may not ask."""
+        handler = handlers["GET" if request.method == "HEAD" else request.method]
+        caller = authenticate(request)
+        if path not in OPEN:
+            rights.read(caller)
+        with _place(places, request, caller):
+            asked = Asked(request, await _body(request), caller, store, rights)
+            return await to_thread.run_sync(lambda: _response(handler(asked)), limiter=turns.get(handler))
+
     return endpoint
 
 
+@contextmanager
+def _place(places: Places, request: Request, caller: Caller | None) -> Iterator[None]:
+    """Raises `Refused` (429, 503) where there is none."""
+    who = caller.agency if caller else ""
+    if places.full_of(who) or places.full:
+        raise refusals.busy(429 if places.full_of(who) else 503)
+    places.add(who)
+    if caller:
+        request.scope[PLACE] = who
+    try:
+        yield
+    finally:
+        places.add(who, -1)
+
+
 async def _body(request: Request) -> bytes:
-    """Raises `Refused` (413, 415) before more than `MAX_BODY` bytes are kept."""
+    """Raises `Refused` (408, 413, 415) before more than `MAX_BODY` bytes are kept."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method in ("POST", "PUT") and kind not in ACCEPTED:
         raise Refused(415, 415, f"HTTP 415 Unsupported Media Type: {JSON} is expected")
@@ -122,10 +151,13 @@ async def _body(request: Request) -> bytes:
         raise Refused(415, 415, "HTTP 415 Unsupported Media Type: a body without content-encoding is expected")
     body = bytearray()
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY:
-                raise Refused(413, 413, f"HTTP 413 Request Entity Too Large: at most {MAX_BODY} bytes")
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_BODY:
+                    raise Refused(413, 413, f"HTTP 413 Request Entity Too Large: at most {MAX_BODY} bytes")
+    except TimeoutError:
+        raise refusals.too_slow(BODY_SECONDS) from None
     except ClientDisconnect:
         raise refusals.malformed("the body ended early") from None
     return bytes(body)
@@ -146,6 +178,10 @@ def refused(found: Refused) -> Response:
     response = _response({"error_code": found.code, "message": str(found)}, found.status)
     if found.status == 401:
         response.headers["www-authenticate"] = 'Basic realm="schema registry"'
+    if found.status == 408:
+        response.headers["connection"] = "close"
+    if found.status in (429, 503):
+        response.headers["retry-after"] = "1"
     return response
 
 

@@ -5,12 +5,13 @@ The layout is that of Confluent's registry, so that either can read what the oth
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from hub.registry.canonical import canonical
+from hub.registry.canonical import canonical, kept
 from hub.registry.entry import Entry, Reference, entry_of
 
 __all__ = ["TOPIC", "Entry", "Reference", "Registered", "Schemas"]
@@ -39,6 +40,14 @@ class Schemas:
         self.configs: dict[str | None, dict[str, Any]] = {}
         self.modes: dict[str | None, str] = {}
 
+    def copy(self) -> Schemas:
+        """What is applied to the one does not show in the other."""
+        found = copy.copy(self)
+        found._subjects = {subject: dict(entries) for subject, entries in self._subjects.items()}
+        found._places = {id: dict(places) for id, places in self._places.items()}
+        found._ids, found.configs, found.modes = dict(self._ids), dict(self.configs), dict(self.modes)
+        return found
+
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Take in the next record of the log. Raises `ValueError` for one that no registry writes.
 
@@ -66,7 +75,7 @@ class Schemas:
     def add(self, entry: Entry) -> None:
         self._subjects.setdefault(entry.subject, {})[entry.version] = entry
         self._places.setdefault(entry.id, {})[entry.subject, entry.version] = None
-        self._ids.setdefault(_identity(entry.schema, entry.references), entry.id)
+        self._ids.setdefault((kept(entry.schema), entry.references), entry.id)
         self._highest = max(self._highest, entry.id)
 
     @property
@@ -87,8 +96,9 @@ class Schemas:
         return [self._subjects[subject][version] for subject, version in places]
 
     def id_of(self, subject: str, schema: str | None = None) -> int:
-        """The id of this schema in the subject, or of the subject's latest. Raises `KeyError` when it is not there."""
-        entry = self.latest(subject) if schema is None else self.same(subject, schema)
+        """The id of this schema in the subject, or of the subject's latest. A deleted version counts where there is no
+        other: who runs on it needs its id, not that it is offered. Raises `KeyError` when there is none."""
+        entry = self._said(subject, schema) or self._said(subject, schema, deleted=True)
         if entry is None:
             raise KeyError(f"{subject} has no such version")
         return entry.id
@@ -110,15 +120,21 @@ class Schemas:
         return self._subjects.get(subject, {}).get(version)
 
     def same(
-        self, subject: str, schema: str, references: tuple[Reference, ...] = (), *, normalize: bool = False
+        self,
+        subject: str,
+        schema: str,
+        references: tuple[Reference, ...] = (),
+        *,
+        normalize: bool = False,
+        deleted: bool = False,
     ) -> Entry | None:
-        """The latest version of the subject, not deleted, that says the same."""
+        """The latest version of the subject that says the same; of deleted ones too where they are asked for."""
         text = canonical(schema, normalize=normalize)
         return next(
             (
                 entry
-                for entry in reversed(self.versions(subject))
-                if canonical(entry.schema, normalize=normalize) == text and entry.references == references
+                for entry in reversed(self.versions(subject, deleted=deleted))
+                if kept(entry.schema, normalize=normalize) == text and entry.references == references
             ),
             None,
         )
@@ -126,7 +142,7 @@ class Schemas:
     def next(self, subject: str, schema: str, references: tuple[Reference, ...] = ()) -> Entry:
         """What a new version of the subject would be. Changes nothing."""
         version = max(self._subjects.get(subject, {}), default=0) + 1
-        known = self._ids.get(_identity(schema, references))
+        known = self._ids.get((canonical(schema), references))
         return Entry(subject, version, known or self._highest + 1, schema, references=references)
 
     def assign(self, pairs: Iterable[tuple[str, str]]) -> list[Entry]:
@@ -145,6 +161,11 @@ class Schemas:
         """Versions, not deleted, that use a type of that version."""
         everyone = (entry for name in self._subjects for entry in self._live(name))
         return [e for e in everyone if any((r.subject, r.version) == (subject, version) for r in e.references)]
+
+    def _said(self, subject: str, schema: str | None, *, deleted: bool = False) -> Entry | None:
+        if schema is not None:
+            return self.same(subject, schema, deleted=deleted)
+        return next(reversed(self.versions(subject, deleted=deleted)), None)
 
     def _live(self, subject: str) -> list[Entry]:
         return [entry for entry in self._subjects.get(subject, {}).values() if not entry.deleted]
@@ -180,10 +201,6 @@ def _put(into: dict[str | None, Any], key: str | None, value: Any) -> None:
 
 def _without_subject(said: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name != "subject"}
-
-
-def _identity(schema: str, references: tuple[Reference, ...]) -> tuple[str, tuple[Reference, ...]]:
-    return canonical(schema), references
 
 
 def _object(data: bytes | None) -> dict[str, Any]:

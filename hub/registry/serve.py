@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hub.access import Denied as NotLetIn
 from hub.access.doorkeeper import Doorkeeper, Tells
@@ -29,8 +28,6 @@ log = structlog.get_logger(__name__)
 DOOR = "registry"
 STOP_SECONDS = 10
 NOBODY = "nobody"
-PROTOCOL = H11Protocol
-"""Bounds what headers may take; nobody asks a registry thousands of times a second."""
 
 
 def health(store: Store, metrics: Metrics) -> list[Route]:
@@ -111,7 +108,6 @@ def serve(app: Starlette, bound: socket.socket, tls: Mapping[str, Any]) -> None:
         lifespan="off",
         server_header=False,
         **tls,
-        h11_max_incomplete_event_size=32 << 10,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[bound])

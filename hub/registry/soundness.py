@@ -23,6 +23,10 @@ from hub.registry.refusals import schema_invalid
 
 OWN = ("az.zefer.", "hub.")
 """Subjects that belong to the hub: named by the record (RecordNameStrategy) in one of these namespaces."""
+MAX_BYTES = 256 << 10
+"""Of a schema's text, in UTF-8."""
+MAX_PARTS = 4_000
+"""Fields and their types, branches of unions: 2 000 fields, or 1 000 that may be null. Time goes by its square."""
 MAX_DEPTH = 100
 """Of the JSON: some 25 records in one another."""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
@@ -49,6 +53,22 @@ def parse(node: Any) -> avro.schema.Schema:
         raise schema_invalid(_said(error)) from None
     _check_defaults(node)
     return found
+
+
+def check_size(node: Any) -> None:
+    """Of what somebody sends, with all that it refers to. Raises `Refused` (42201): to judge it would take too long."""
+    left, parts = [node], 0
+    while left:
+        each = left.pop()
+        parts += 1
+        if isinstance(each, list):
+            left += each
+        elif isinstance(each, dict):
+            fields = each.get("fields")
+            left += fields if isinstance(fields, list) else []
+            left += [each[key] for key in ("type", "items", "values") if key in each]
+        if parts + len(left) > MAX_PARTS:
+            raise schema_invalid(f"it has more than {MAX_PARTS} fields, types and branches of unions: divide it")
 
 
 def check_names(node: Any) -> None:

@@ -6,6 +6,9 @@ what it says, writes and commits. While it is not fenced nobody else has written
 time; once it is, nothing of what it tries is seen, and it opens another and decides again. So no id or version is
 given out twice, and an answer is given only once the writer itself reads what it wrote. A registry of another make must
 not write to the same topic at the same time.
+
+What the log says is a value that is never changed, only followed by the next one. So nobody who asks waits for anybody
+else's question, however long that one is judged; and what was judged of a value need not be judged of it again.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ class Store:
     def __init__(self, connection: Connection, reader: KafkaConsumer) -> None:
         self._connection, self._reader = connection, reader
         self._schemas = Schemas()
-        self._reading, self._knowing, self._writing = threading.Lock(), threading.RLock(), threading.Lock()
+        self._reading, self._writing = threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._away_until = 0.0
         self._writer: tuple[contextlib.ExitStack, KafkaProducer] | None = None
@@ -58,17 +61,21 @@ class Store:
     def ask(self, question: Callable[[Schemas], Found]) -> Found:
         """The answer of a pure function. What is refused as missing is asked once more at the end of the log: another
         registry may have written it a moment ago."""
+        asked = self._known()
         try:
-            return self._know(question)
+            return question(asked)
         except Refused as refused:
             if refused.status != 404:
                 raise
-        with contextlib.suppress(KafkaError):  # the follower tells of it
-            self.catch_up()
-        return self._know(question)
+            with contextlib.suppress(KafkaError):  # the follower tells of it
+                self.catch_up()
+            if (now := self._known()) is asked:
+                raise
+        return question(now)
 
     def change(self, decide: Callable[[Schemas], Decision]) -> Any:
         """Write what `decide` says, and return its answer once it is written and read. Raises `Refused`."""
+        decide = _remembering(decide)
         decision = self.ask(decide)
         if not decision.changes:
             return decision.answer
@@ -133,21 +140,21 @@ class Store:
         with self._writing:
             self._drop()
 
-    def _know(self, question: Callable[[Schemas], Found]) -> Found:
+    def _known(self) -> Schemas:
         if self.failed:
             raise store_failed(self.failed)
-        with self._knowing:
-            return question(self._schemas)
+        return self._schemas
 
     def _take(self) -> int:
         """How many records there were."""
         records = [each for batch in self._reader.poll(timeout_ms=200).values() for each in batch]
-        with self._knowing:
-            for each in records:
-                try:
-                    self._schemas.apply(each.key, each.value)
-                except ValueError as error:
-                    raise Fatal(f"{TOPIC}/0/{each.offset} is no record of a schema registry: {error}") from error
+        schemas = self._schemas.copy() if records else self._schemas
+        for each in records:
+            try:
+                schemas.apply(each.key, each.value)
+            except ValueError as error:
+                raise Fatal(f"{TOPIC}/0/{each.offset} is no record of a schema registry: {error}") from error
+        self._schemas = schemas
         return len(records)
 
     def _write(self, decide: Callable[[Schemas], Decision]) -> Any:
@@ -165,7 +172,7 @@ class Store:
         self.catch_up()  # where the broker is away this says so soon
         writer = self._opened()
         self.catch_up()  # nothing of another registry can come between this and the commit
-        decision = self._know(decide)
+        decision = decide(self._known())
         if decision.changes:
             self._wait(_commit(writer, decision.changes), deadline)
         return decision.answer
@@ -195,6 +202,19 @@ class Store:
             if time.monotonic() > deadline:
                 raise timed_out(f"what was written does not show in {TOPIC}")
             self._stop.wait(0.01)
+
+
+def _remembering(decide: Callable[[Schemas], Decision]) -> Callable[[Schemas], Decision]:
+    """Decides once while the log says the same: before it is written, and when."""
+    last: tuple[Schemas, Decision] | None = None
+
+    def decided(schemas: Schemas) -> Decision:
+        nonlocal last
+        if last is None or last[0] is not schemas:
+            last = schemas, decide(schemas)
+        return last[1]
+
+    return decided
 
 
 class _Sure:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from registry_server import Registry, sent
@@ -74,3 +75,17 @@ def test_another_registry_makes_this_one_pointless(registry_broker: Connection) 
     running = start(registry_broker, HUB_SCHEMA_REGISTRY_URL="http://127.0.0.1:9")
     _, said = running.communicate(timeout=60)
     assert running.returncode == 2 and "HUB_SCHEMA_REGISTRY_URL" in said
+
+
+def test_the_command_has_the_bounds_of_the_gateway(registry_broker: Connection) -> None:
+    """Of connections, heads and what is left of a body after its answer: `hub/gateway/protocol.py`."""
+    running = start(registry_broker)
+    try:
+        assert running.stderr is not None
+        url = running.stderr.readline().split()[-1]
+        with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port or 0), 30) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+    finally:
+        running.kill()
+        running.communicate()

@@ -35,6 +35,7 @@ from registry_server import Registry, make_log, remove_topic, sent, serving
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
+from hub.registry import ask
 from hub.registry.entry import Entry
 from hub.registry.schemas import TOPIC
 
@@ -577,6 +578,64 @@ def test_a_body_that_is_none_is_the_callers_fault(registry: Registry, name: Name
 
 def test_bodies_have_a_limit_and_a_type(registry: Registry, name: Name) -> None:
     assert registry.refused("POST", f"/subjects/{name('big')}", b" " * ((1 << 20) + 1)) == (413, 413)
+
+
+def wide(fields: int, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "record",
+        "name": "Wide",
+        "fields": [{"name": f"f{i}", "type": "int"} for i in range(fields)],
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (wide(1, doc="ə" * (128 << 10)), "more than 262144 bytes"),
+        (wide(2_100), "more than 4000 fields, types and branches of unions"),
+        ([{"type": "fixed", "name": f"F{i}", "size": 1} for i in range(4_001)], "more than 4000 fields"),
+    ],
+    ids=["text", "fields", "branches"],
+)
+def test_schemas_have_a_size(registry: Registry, name: Name, schema: Any, said: str) -> None:
+    subject = name("wide")
+    for path in (
+        f"/subjects/{subject}/versions",
+        f"/subjects/{subject}",
+        f"/compatibility/subjects/{subject}/versions",
+    ):
+        found = registry.ask("POST", path, sent(schema))
+        assert (found.status, found.body["error_code"]) == (422, 42201) and said in found.body["message"], found
+
+
+def test_nobody_waits_while_a_large_schema_is_judged(registry: Registry, name: Name) -> None:
+    """The longest wait for an id, while the largest schemas are registered, is a part of what one of them takes."""
+    subject, took, waits = name("wide"), list[float](), list[float]()
+    id = registry.register(name("small"), unlike(A, name("small")))
+
+    def register() -> None:
+        for doc in ("one", "two", "three"):
+            began = time.monotonic()
+            registry.register(subject, wide(1_900, doc=doc))
+            took.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=register)
+    thread.start()
+    while thread.is_alive():
+        began = time.monotonic()
+        registry.get(f"/schemas/ids/{id}")
+        waits.append(time.monotonic() - began)
+    thread.join()
+    assert len(took) == 3 and max(waits) < max(took) / 3, (took, max(waits))
+
+
+def test_what_is_not_there_is_judged_once(registry: Registry, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was written meanwhile."""
+    judged = list[Any]()
+    monkeypatch.setattr(ask, "parse", judged.append)
+    assert registry.refused("POST", f"/subjects/{name('nowhere')}", sent(A)) == (404, 40401)
+    assert len(judged) == 1
 
 
 def test_a_subject_may_hold_anything_printable(registry: Registry, name: Name) -> None:

@@ -233,3 +233,15 @@ def test_the_owner_registers_the_next_version_and_nobody_removes_one_for_good(cl
     assert operator.ask("DELETE", path).body == latest["version"]
     assert operator.refused("DELETE", path, permanent=True) == (422, 42205)
     assert owner.get(f"/schemas/ids/{id}")["schema"]
+
+
+@pytest.mark.parametrize("subject", [TYPE, "hub.AuditEntry"])
+def test_what_the_hub_runs_on_is_not_deleted(closed: str, subject: str) -> None:
+    operator, path = Registry(closed, "meis"), f"/subjects/{subject}"
+    there = operator.get(f"{path}/versions")
+    used = operator.ask("POST", path, sent(dict(load().schemas())[subject])).body["version"]
+    for gone in (path, f"{path}/versions/{used}"):
+        found = operator.ask("DELETE", gone)
+        assert (found.status, found.body["error_code"]) == (422, 42205), found
+        assert "take the type out of the catalogue" in found.body["message"]
+    assert operator.get(f"{path}/versions") == there

@@ -11,7 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from outside import Outside, Sent, fin, unique
+from registry_server import Registry
+
+from hub.registry.entry import Entry
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -120,6 +124,44 @@ def test_the_program_in_python(indent: int | None, desk: Path, hub_on_embedded: 
     nobody = execute(["sh", "-c", command + "events.jsonl"], desk)
     assert nobody.returncode == 2 and nobody.stderr.startswith("401 token_malformed: "), nobody.stderr
     assert len(nobody.stderr.splitlines()) == 1
+
+
+def test_the_program_of_the_readme_takes_all_that_a_registry_keeps(desk: Path, hub_on_embedded: Outside) -> None:
+    """Levels, modes, deleted and removed versions, other languages; and reads what it has sent."""
+    fill(hub_on_embedded)
+    (desk / "event.json").write_text(json.dumps({**SAMPLE, "id": unique("readme")}), encoding="utf-8")
+    program = [sys.executable, "-c", blocks(README, "python")[0], hub_on_embedded.bootstrap]
+    done = execute([*program, "publish", "event.json", "mod"], desk)
+    assert done.returncode == 0, done.stderr
+    hub_on_embedded.receipt(Sent(done.stdout.strip(), "", b""))
+    read = execute([*program, "read", "receipts.mod"], desk)
+    assert read.returncode == 0 and f"{done.stdout.strip()} None {{" in read.stdout, read.stderr
+
+
+def fill(hub: Outside) -> None:
+    """The log of schemas, with each kind of record: by the hub's registry, and what others write."""
+    assert hub.hub.registry is not None
+    registry, subject, type = Registry(f"http://127.0.0.1:{hub.hub.registry.port}"), unique("x.readme"), SAMPLE["type"]
+    registry.register(subject, {"type": "fixed", "name": "Readme", "size": 1})
+    for method, path, body, permanent in (
+        ("PUT", f"/config/{subject}", {"compatibility": "FULL"}, False),
+        ("PUT", f"/mode/{subject}", {"mode": "READWRITE"}, False),
+        ("DELETE", f"/subjects/{subject}", None, False),
+        ("DELETE", f"/subjects/{subject}", None, True),
+    ):
+        assert registry.ask(method, path, body, permanent=permanent).status == 200, path
+    highest = registry.get("/schemas/ids/1", fetchMaxId=True)["maxId"]
+    newest = registry.get(f"/subjects/{type}/versions/latest")
+    schema = json.loads(newest["schema"])
+    schema["fields"].append({"name": "note", "type": ["null", "string"], "default": None})
+    deleted = Entry(type, newest["version"] + 1, highest + 1, json.dumps(schema), deleted=True)
+    other = Entry(unique("x.other"), 1, highest + 2, 'syntax = "proto3";', type="PROTOBUF")
+    gone = json.dumps({"keytype": "DELETE_SUBJECT", "subject": subject, "magic": 0}).encode()
+    writer = Producer({"bootstrap.servers": hub.bootstrap})
+    said = json.dumps({"subject": subject, "version": 1}).encode()
+    for key, value in (deleted.change(), other.change(), (gone, said)):
+        writer.produce("_schemas", value, key, partition=0)
+    assert writer.flush(30) == 0
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["avro", "confluent"])

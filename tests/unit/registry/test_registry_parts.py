@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from world import catalogue
+from world import PARTITIONS, SECRET, catalogue, schemas
 
+from hub.pipeline.rulebook import compile_rulebook
 from hub.registry.canonical import canonical
+from hub.registry.schemas import Schemas
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,13 @@ def test_the_canonical_text_says_the_same_schema() -> None:
         same = [fastavro.schema.to_parsing_canonical_form(node) for node in (json.loads(text), again)]
         assert same[0] == same[1]
         assert canonical(canonical(text)) == canonical(text)
+
+
+def test_a_worker_starts_on_schemas_that_another_registry_no_longer_offers() -> None:
+    deleted = Schemas()
+    for subject in schemas().subjects():
+        for entry in schemas().versions(subject):
+            deleted.apply(*entry.change(deleted=True))
+    assert deleted.subjects() == []
+    found = compile_rulebook(catalogue(), deleted, SECRET, PARTITIONS)
+    assert found.codecs.audit.schema_id == schemas().id_of("hub.AuditEntry")
