@@ -546,13 +546,13 @@ def test_no_version_is_42202(registry: Registry, name: Name, version: str) -> No
 
 
 def test_numbers_may_be_of_any_length(registry: Registry, name: Name) -> None:
-    subject, long = name("long"), "0" * 12 + "7" * 4400
+    subject, long = name("long"), "0" * 12 + "7" * 3900
     id = registry.register(subject, unlike(A, subject))
     assert registry.refused("GET", f"/schemas/ids/{long}") == (404, 404)
     assert registry.refused("GET", f"/subjects/{subject}/versions/{long}") == (422, 42202)
-    assert registry.refused("GET", "/schemas", limit=long) == (400, 400)
-    assert registry.get(f"/schemas/ids/{'0' * 4400}{id}") == registry.get(f"/schemas/ids/{id}")
-    assert registry.get(f"/subjects/{subject}/versions/{'0' * 4400}1")["id"] == id
+    assert registry.get("/schemas", limit=long)
+    assert registry.get(f"/schemas/ids/{'0' * 3900}{id}") == registry.get(f"/schemas/ids/{id}")
+    assert registry.get(f"/subjects/{subject}/versions/{'0' * 3900}1")["id"] == id
 
 
 def test_what_is_not_there_has_its_code(registry: Registry, name: Name) -> None:
