@@ -42,7 +42,9 @@ GONE = Meaning(
 )
 LATENCY = Meaning("hub_delivery_latency_seconds", ("agency",), "From accepted to acknowledged by the receiver")
 PROCESSING = Meaning("hub_processing_seconds", ("step",), "Time of a batch in a step, or in its commit")
-LAG_EVENTS = Meaning("hub_lag_events", ("group", "topic"), "Records written and not yet taken")
+LAG_EVENTS = Meaning(
+    "hub_lag_events", ("group", "topic"), "Records written and not yet taken, of this process's partitions"
+)
 LAG_SECONDS = Meaning("hub_lag_seconds", ("group", "topic"), "Age of the oldest record not yet taken; 0 without lag")
 PARKED = Meaning("hub_parked_events", ("agency", "code"), "Events that wait for a receiver")
 PARKED_OLDEST = Meaning("hub_parked_oldest_seconds", ("agency",), "Age of the oldest event that waits")
@@ -123,6 +125,10 @@ class Metrics:
         """Set a gauge."""
         gauge = self._gauges[metric]
         (gauge.labels(*labels) if labels else gauge).set(to)
+
+    def remove(self, metric: Meaning, *labels: str) -> None:
+        """A gauge that says nothing any more."""
+        self._gauges[metric].remove(*labels)
 
     def observe(self, metric: Meaning, *labels: str, seconds: float) -> None:
         """Put one measured time into a histogram."""
