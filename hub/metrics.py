@@ -34,12 +34,7 @@ REJECTED = Meaning("hub_events_rejected", ("agency", "stream", "code"), "Events 
 DUPLICATE = Meaning("hub_events_duplicate", ("agency", "stream"), "Events known already, with the same content")
 APPLIED = Meaning("hub_events_applied", ("agency", "stream"), "Events applied by the ledger, each once")
 DELIVERED = Meaning("hub_delivery", ("agency", "outcome"), "Events handed to receivers, by outcome")
-GONE = Meaning(
-    "hub_delivery_gone",
-    ("agency", "reason"),
-    "Events of out.<agency> that were gone when they were to be read, at most: taken by retention (retention), the "
-    "first ones where no offset is committed (unread), or from the log's end (tail)",
-)
+GONE = Meaning("hub_delivery_gone", ("agency", "reason"), "Events of out.<agency> gone before they were read, at most")
 LATENCY = Meaning("hub_delivery_latency_seconds", ("agency",), "From accepted to acknowledged by the receiver")
 PROCESSING = Meaning("hub_processing_seconds", ("step",), "Time of a batch in a step, or in its commit")
 LAG_EVENTS = Meaning(

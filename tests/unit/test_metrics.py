@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from world import NOW, Memory, Rec, catalogue, event
 
 from hub import metrics as m
+from hub.delivery.gone import Why
 from hub.delivery.metrics import DeliveryMetrics
 from hub.delivery.observer import Attempt
 from hub.engine.backlog import Lag
@@ -188,10 +189,12 @@ def test_delivery_counts_what_was_tried_and_how_long_it_took() -> None:
     observer = DeliveryMetrics(metrics)
     observer.delivered("mod", Attempt.DELIVERED, 3, [0.1, 0.2, 0.3])
     observer.delivered("mod", Attempt.RETRY, 2, [])
+    observer.gone("mod", Why.RETENTION, 40)
     observer.progress("file_drop", NOW / 1000)
     assert value(metrics, "hub_delivery_total", agency="mod", outcome="delivered") == 3
     assert value(metrics, "hub_delivery_total", agency="mod", outcome="retry") == 2
     assert value(metrics, "hub_delivery_latency_seconds_count", agency="mod") == 3
+    assert value(metrics, "hub_delivery_gone_total", agency="mod", reason="retention") == 40
     assert value(metrics, "hub_connector_last_progress_timestamp_seconds", connector="file_drop") == NOW / 1000
 
 
