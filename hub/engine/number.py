@@ -227,7 +227,6 @@ class Number:
             elif self._in_doubt() or time.monotonic() - busy > IDLE_SECONDS:
                 await self._catch_up()
                 busy = time.monotonic()
-            self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
 
     async def _taken(self, take: Taking, already: int = 0) -> list[Any]:
         """None where none came, or where the number is given back: aiokafka holds whoever asks until the next

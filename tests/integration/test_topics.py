@@ -12,16 +12,17 @@ import pytest
 from archive import PATIENCE, Archive
 from brokers import make_topic, require_apache
 from confluent_kafka import Producer
-from kafka import TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import ClusterAuthorizationFailedError, KafkaTimeoutError, NotControllerError
 
 from hub.admin import copies
 from hub.admin.copies import more_copies, spread
 from hub.admin.retention import DAY, FOREVER, longest, milliseconds
 from hub.admin.topics import Found, TopicSpec, apply, compare, plan_for, wanted
+from hub.admin.unread import unread
 from hub.catalogue import Catalogue, load
 from hub.errors import ConfigError
-from hub.kafka.clients import admin
+from hub.kafka.clients import admin, consumer, producer
 from hub.kafka.cluster import Cluster
 from hub.kafka.connection import Connection
 
@@ -202,6 +203,21 @@ def test_nothing_is_kept_for_less_long_unless_somebody_says_so(found: str, wante
     plan = compare({"in.mod": spec}, {"in.mod": Found(4, 1, {"retention.ms": found})})
     assert (len(plan.alter), len(plan.shorter)) == ((0, 1) if deletes else (1, 0))
     assert len(plan.shortened().alter) == 1 and not plan.unchanged
+
+
+def test_what_nobody_reads_any_more_is_named(broker: Connection, name: object) -> None:
+    """The agency was taken out of the catalogue while records of it waited."""
+    hub, left, done, never = (name(prefix) for prefix in ("hub", "in.left", "in.done", "in.never"))  # type: ignore[operator]
+    with producer(broker) as client:
+        for topic in (left, done, never):
+            make_topic(broker, topic)
+            for value in (b"1", b"2", b"3"):
+                client.send(topic, value)
+    with consumer(broker, group=f"{hub}.gate") as client:
+        read = {TopicPartition(topic, 0): OffsetAndMetadata(at, "", -1) for topic, at in ((left, 1), (done, 3))}
+        client.assign(list(read))
+        client.commit(read)
+    assert unread(broker, hub, [left, done, never, "out.left", "events.never"]) == {left: 2}
 
 
 def test_a_refused_topic_is_named_with_the_reason(broker: Connection, catalogue: Catalogue) -> None:

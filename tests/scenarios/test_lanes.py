@@ -98,12 +98,22 @@ def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     sender.send(stage.event("mod", "not-held", "P000010", 1))
     until(lambda: sender.verdicts("mod"), "others go on")
     assert not sender.verdicts("mia")
+    labels = f'{{group="{stage.environment["HUB_NAME"]}.gate",topic="in.mia"}}'
+
+    def waiting(metric: str) -> float:
+        return sum(worker.measured(metric + labels) or 0 for worker in (one, other))
+
+    until(lambda: waiting("hub_lag_events") == 10, "what waits is lag")
+    sender.send(*(stage.event("mia", f"later-{n}", "P000009", 11 + n) for n in range(5)))
+    until(lambda: waiting("hub_lag_events") == 15, "and what is not fetched any more")
+    assert 0 < waiting("hub_lag_seconds") < PATIENCE
     for asked in ("held-0", "in.mia/0/1000000"):  # other tests have sent as mia before
         said = stage.command("trace", asked).stderr
         assert "mia is paused since" in said and "(a drill)" in said and "hub agency resume mia" in said
     assert "paused" not in stage.command("trace", "in.mod/0/1000").stderr
     assert stage.command("agency", "resume", "mia", "--reason", "the drill is over").returncode == 0
-    until(lambda: len(sender.verdicts("mia")) == 10, "what waited is taken")
+    until(lambda: len(sender.verdicts("mia")) == 15, "what waited is taken")
+    until(lambda: waiting("hub_lag_events") == waiting("hub_lag_seconds") == 0, "and is no lag any more")
     assert _retention(stage, "in.mia") == "-1", "nobody has said that it may be deleted"
     assert stage.command("topics", "apply", "--shorten").returncode == 0
     assert _retention(stage, "in.mia") == "2592000000"
