@@ -84,6 +84,8 @@ class Admission(StrEnum):
     TOKEN_UNKNOWN = "token_unknown"  # noqa: S105 - a code
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a code
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a code
+    CERTIFICATE_MISSING = "certificate_missing"
+    CERTIFICATE_INVALID = "certificate_invalid"
     CERTIFICATE_UNKNOWN = "certificate_unknown"
     PROOFS_DIFFER = "proofs_differ"
     AGENCY_UNKNOWN = "agency_unknown"

@@ -34,9 +34,12 @@ REJECTED = Meaning("hub_events_rejected", ("agency", "stream", "code"), "Events 
 DUPLICATE = Meaning("hub_events_duplicate", ("agency", "stream"), "Events known already, with the same content")
 APPLIED = Meaning("hub_events_applied", ("agency", "stream"), "Events applied by the ledger, each once")
 DELIVERED = Meaning("hub_delivery", ("agency", "outcome"), "Events handed to receivers, by outcome")
+GONE = Meaning("hub_delivery_gone", ("agency", "reason"), "Events of out.<agency> gone before they were read, at most")
 LATENCY = Meaning("hub_delivery_latency_seconds", ("agency",), "From accepted to acknowledged by the receiver")
 PROCESSING = Meaning("hub_processing_seconds", ("step",), "Time of a batch in a step, or in its commit")
-LAG_EVENTS = Meaning("hub_lag_events", ("group", "topic"), "Records written and not yet taken")
+LAG_EVENTS = Meaning(
+    "hub_lag_events", ("group", "topic"), "Records written and not yet taken, of this process's partitions"
+)
 LAG_SECONDS = Meaning("hub_lag_seconds", ("group", "topic"), "Age of the oldest record not yet taken; 0 without lag")
 PARKED = Meaning("hub_parked_events", ("agency", "code"), "Events that wait for a receiver")
 PARKED_OLDEST = Meaning("hub_parked_oldest_seconds", ("agency",), "Age of the oldest event that waits")
@@ -70,7 +73,7 @@ BUILD = Meaning("hub_build", (), "Version of the hub and of the catalogue")
 HTTP_COUNTERS = (HTTP_REQUESTS, HTTP_REJECTED, GATEWAY_EVENTS, AUDIT_LOST)
 HTTP_GAUGES = (GATEWAY_WAITING, AUDIT_WAITING, VIEW_LAG)
 LANE_GAUGES = (LAG_EVENTS, LAG_SECONDS, LAST_EVENT, REBUILD, REBUILD_LEFT, BROKER_UP, AGENCY_PAUSED)
-COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, DLQ, RESTARTS, *HTTP_COUNTERS)
+COUNTERS = (ACCEPTED, REJECTED, DUPLICATE, APPLIED, DELIVERED, GONE, DLQ, RESTARTS, *HTTP_COUNTERS)
 GAUGES = (*LANE_GAUGES, PARKED, PARKED_OLDEST, CONNECTOR_UP, PROGRESS, *HTTP_GAUGES)
 HISTOGRAMS = (LATENCY, PROCESSING, HTTP_SECONDS)
 ALL: Sequence[Meaning] = (*COUNTERS, *GAUGES, *HISTOGRAMS, BUILD)
@@ -117,6 +120,10 @@ class Metrics:
         """Set a gauge."""
         gauge = self._gauges[metric]
         (gauge.labels(*labels) if labels else gauge).set(to)
+
+    def remove(self, metric: Meaning, *labels: str) -> None:
+        """A gauge that says nothing any more."""
+        self._gauges[metric].remove(*labels)
 
     def observe(self, metric: Meaning, *labels: str, seconds: float) -> None:
         """Put one measured time into a histogram."""

@@ -73,10 +73,14 @@ class Settings(BaseSettings):
     gateway_host: str = Field("127.0.0.1", description="where `hub gateway` listens")
     gateway_port: int = Field(8000, ge=0, le=65535, description="of `hub gateway`; 0: a free one")
     gateway_body_mib: float = Field(4, gt=0, le=64, description="MiB that the body of one request may have")
-    gateway_batch_events: int = Field(1_000, ge=1, le=100_000, description="events that one request may have")
+    gateway_batch_events: int = Field(
+        1_000, ge=1, le=100_000, description="events that one request may have, with 100 values of JSON on average"
+    )
     gateway_body_seconds: float = Field(20, gt=0, description="for a body to arrive; then 408")
     gateway_ack_seconds: float = Field(10, gt=0, description="for the broker to take the events; then 503")
-    gateway_waiting_mib: float = Field(64, gt=0, description="MiB of all requests that may wait at once; beyond: 503")
+    gateway_waiting_mib: float = Field(
+        64, gt=0, description="MiB of all requests that may wait at once, as text and parsed; beyond: 503"
+    )
     gateway_requests: int = Field(
         256,
         ge=1,
@@ -103,7 +107,7 @@ class Settings(BaseSettings):
         None, description="who signs agencies' certificates; default: none are asked for"
     )
     tls_clients: Literal["optional", "required"] = Field(
-        "optional", description="required: nobody connects without a client certificate, health checks neither"
+        "optional", description="required: nobody is let in without a client certificate, health checks neither"
     )
     client_certificates: dict[str, str] = Field(
         default_factory=dict,

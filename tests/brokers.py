@@ -11,6 +11,7 @@ import pytest
 from hub.errors import ConfigError
 from hub.kafka.apache import make_ready
 from hub.kafka.brokers import open_broker
+from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.kafka.java import find_jars, find_java
 
@@ -37,6 +38,18 @@ def broker(request: pytest.FixtureRequest) -> Connection:
     """The same test on the embedded broker and on Apache Kafka."""
     connection: Connection = request.getfixturevalue(request.param)
     return connection
+
+
+def make_topic(broker: Connection, topic: str, partitions: int = 1, **configs: str) -> str:
+    """A topic of one copy, there when this returns; `max_message_bytes="…"` is `max.message.bytes`. Gives its name."""
+    spec = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
+    with admin(broker) as client:
+        client.create_topics({topic: spec}, wait_for_metadata=True)
+    return topic
+
+
+def _dotted(configs: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "."): value for name, value in configs.items()}
 
 
 @pytest.fixture

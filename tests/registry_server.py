@@ -16,10 +16,9 @@ from urllib.parse import quote
 
 import pytest
 import uvicorn
+from brokers import make_topic
 from starlette.requests import Request
 
-from hub.admin.topics import apply, plan
-from hub.admin.wanted import COMPACTED, TopicSpec
 from hub.catalogue import load
 from hub.gateway.protocol import BoundedProtocol
 from hub.kafka.brokers import open_broker
@@ -131,8 +130,8 @@ def serving(
             thread.join(10)
 
 
-def make_topic(connection: Connection) -> None:
-    apply(connection, plan(connection, {TOPIC: TopicSpec(TOPIC, 1, 1, COMPACTED)}))
+def make_log(connection: Connection) -> None:
+    make_topic(connection, TOPIC, cleanup_policy="compact")
 
 
 def remove_topic(connection: Connection) -> None:
@@ -146,7 +145,7 @@ def registry_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connec
     """A broker of the registries' own: other tests remove the topic."""
     folder: Path = tmp_path_factory.mktemp("registry")
     with open_broker("embedded", folder) as connection:
-        make_topic(connection)
+        make_log(connection)
         yield connection
 
 

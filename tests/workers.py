@@ -80,11 +80,12 @@ slow(float(os.environ.get("TEST_COMMIT_SECONDS", 0)))
 versions.PATIENCE_SECONDS = float(os.environ.get("TEST_PATIENCE_SECONDS", versions.PATIENCE_SECONDS))
 faulty(Gate, {DEADLY!r} + b".gate")
 faulty(Ledger, {DEADLY!r} + b".ledger")
-sys.argv = ["hub", "worker"]
+sys.argv = ["hub", "worker", "--lanes", os.environ.get("TEST_LANES", "gate,ledger")]
 main()
 """
 """`hub worker` with faults built in: a step raises on a batch with a marked event, and a deadly one kills it. A commit
-takes at least `TEST_COMMIT_SECONDS`; a schema registry that is away is waited for `TEST_PATIENCE_SECONDS`."""
+takes at least `TEST_COMMIT_SECONDS`; a schema registry that is away is waited for `TEST_PATIENCE_SECONDS`. Its lanes
+are `TEST_LANES`."""
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE, tell: Callable[[], object] = str) -> Any:

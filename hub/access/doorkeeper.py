@@ -59,6 +59,15 @@ class Doorkeeper:
             self._audit.denied(denied.agency, self._action, denied.code)
             raise
 
+    def bad_certificate(self) -> None:
+        """Somebody's certificate ended the handshake: there is nobody to answer any more."""
+        self._audit.denied(None, self._action, Admission.CERTIFICATE_INVALID)
+
+    def without_certificate(self) -> Forbidden:
+        """Why somebody is not let in who shows none where one is required; the audit has been told."""
+        self._audit.denied(None, self._action, Admission.CERTIFICATE_MISSING)
+        return Forbidden(Admission.CERTIFICATE_MISSING, "expected a client certificate, found none")
+
     @property
     def _action(self) -> str:
         return f"come in at {self._door}"

@@ -46,6 +46,8 @@ class Bucket:
         if now > self._at:
             gained = self._level + (now - self._at) * self._rate
             self._level, self._at = min(self._burst, gained), now
+        if amount <= self._level:
+            return 0.0
         short = min(amount, self._burst) - self._level
         return short / self._rate if short > ROUNDING else 0.0
 

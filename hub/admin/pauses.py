@@ -22,9 +22,6 @@ from hub.pipeline.pause import TOPIC, Pause, agency_of, key_of, read_pause
 from hub.pipeline.summarise import Chain
 
 WRITER = "operators"
-LINK = b"audit/operators"
-"""Key of the note with the end of the operators' chain: written with each entry, so that none has to be looked for."""
-
 SUBJECT = "hub.AuditEntry"
 SECONDS = 15.0
 SETTLE = 2.0
@@ -80,11 +77,10 @@ def _write(connection: Connection, hub: str, key: bytes, note: bytes | None, age
         with producer(connection, transactional_id=f"{hub}.{WRITER}") as client:
             client.init_transactions()
             line, chain = _chain(connection).add(codecs, entry)
-            link = json.dumps({"number": chain.number, "hash": chain.hash.hex()}).encode()
             client.begin_transaction()
             sent = [
                 client.send(TOPIC, key=key, value=note),
-                client.send(TOPIC, key=LINK, value=link),
+                client.send(TOPIC, key=chain.key, value=chain.note()),
                 client.send("audit", key=WRITER.encode(), value=line),
             ]
             for each in sent:
@@ -98,8 +94,6 @@ def _write(connection: Connection, hub: str, key: bytes, note: bytes | None, age
 
 def _chain(connection: Connection) -> Chain:
     """The end of the operators' chain: nobody else writes it now."""
-    link = _notes(connection).get(LINK)
-    if link is None:
-        return Chain(WRITER)
-    found = json.loads(link)
-    return Chain(WRITER, found["number"], bytes.fromhex(found["hash"]))
+    chain = Chain(WRITER)
+    link = _notes(connection).get(chain.key)
+    return chain if link is None else Chain.noted(WRITER, link)

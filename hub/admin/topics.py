@@ -1,7 +1,8 @@
-"""The topics of a broker made those of the catalogue: `wanted` → `plan` (what differs) → `apply`.
+"""The topics of a broker made those of the catalogue: `wanted` → `plan_for` (what differs) → `apply`.
 
-Nothing is deleted and no number of partitions or copies changed: the first would lose or reorder events, the second
-has everything copied. A difference there is reported as drift for a person to decide (`hub.admin.copies`).
+Nothing is deleted, no record kept for less long, and no number of partitions or copies changed: the first would lose or
+reorder events, the last has everything copied. A difference there is reported for a person to decide (`Plan.shorter`,
+`hub.admin.copies`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -17,14 +18,17 @@ from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from hub.admin.copies import being_copied, complete
-from hub.admin.wanted import MUST_HAVE, PARTITIONS, TopicSpec, wanted
+from hub.admin.pauses import pauses
+from hub.admin.retention import FOREVER
+from hub.admin.wanted import MUST_HAVE, PARTITIONS, RETENTION, TopicSpec, wanted
 from hub.catalogue import Catalogue
 from hub.errors import ConfigError
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
+from hub.pipeline.pause import TOPIC as NOTES
 from hub.registry.schemas import TOPIC
 
-__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_partitions", "plan", "plan_for", "wanted"]
+__all__ = ["Change", "Found", "Plan", "TopicSpec", "apply", "compare", "lane_partitions", "plan_for", "wanted"]
 
 # One request creates at most this many: the controller writes all records of a request in one batch of 10 000.
 AT_ONCE = 100
@@ -52,11 +56,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`create` and `alter` are what `apply` does; `drift` and `foreign` topics are only reported. `copies`: topics with
-    fewer copies than wanted, and how many are (`hub.admin.copies`)."""
+    """`create` and `alter` are what `apply` does; `drift` and `foreign` topics are only reported. `shorter`: those that
+    would keep records for less long. `copies`: those with fewer copies than wanted, and how many are wanted
+    (`hub.admin.copies`)."""
 
     create: tuple[TopicSpec, ...]
     alter: tuple[Change, ...]
+    shorter: tuple[Change, ...]
     drift: tuple[Change, ...]
     copies: Mapping[str, int]
     foreign: tuple[str, ...]
@@ -68,6 +74,14 @@ class Plan:
         """Whether there is nothing to do."""
         return not self.create and not self.alter
 
+    def only(self, topic: str) -> Plan:
+        """What is to be altered of one topic."""
+        return replace(self, create=(), alter=tuple(change for change in self.alter if change.topic == topic))
+
+    def shortened(self) -> Plan:
+        """With the records that are older than they should be deleted."""
+        return replace(self, alter=self.alter + self.shorter, shorter=())
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -78,21 +92,18 @@ class Found:
     configs: Configs | None
 
 
-def plan(connection: Connection, specs: Mapping[str, TopicSpec]) -> Plan:
-    """Compare. Changes nothing; raises `ConfigError` when the broker cannot be reached."""
-    with admin(connection) as client:
-        return compare(specs, _found(client, specs))
-
-
 def plan_for(connection: Connection, catalogue: Catalogue, partitions: int | None, replicas: int | None) -> Plan:
-    """`plan` for the topics of a catalogue. `partitions` None: as those have that are there, else `PARTITIONS`;
-    `replicas` None: so many that a node may be lost, where that can be."""
+    """Compare with the topics of a catalogue. `partitions` None: as those have that are there, else `PARTITIONS`;
+    `replicas` None: so many that a node may be lost, where that can be. Changes nothing; raises `ConfigError` when the
+    broker cannot be reached."""
     with admin(connection) as client:
         names = wanted(catalogue)
         found = _found(client, names)
         there = [found[name] for name in names if name in found]
         partitions = partitions or max((topic.partitions for topic in there), default=PARTITIONS)
-        return compare(wanted(catalogue, partitions, replicas or _replicas(client, there)), found)
+        replicas = replicas or _replicas(client, there)
+    paused = pauses(connection) if NOTES in found else {}
+    return compare(wanted(catalogue, partitions, replicas, paused), found)
 
 
 def _replicas(client: KafkaAdminClient, there: Iterable[Found]) -> int:
@@ -110,13 +121,16 @@ def _nodes(client: KafkaAdminClient) -> int:
 
 def compare(specs: Mapping[str, TopicSpec], found: Mapping[str, Found]) -> Plan:
     there = [(spec, found[name]) for name, spec in specs.items() if name in found]
-    alter = [change for spec, topic in there for change in _config_changes(spec, topic)]
+    configs = [change for spec, topic in there for change in _config_changes(spec, topic)]
+    shorter = [change for change in configs if _shorter(change)]
+    alter = [change for change in configs if change not in shorter]
     drift = [change for spec, topic in there for change in _shape_changes(spec, topic)]
-    changed = {change.topic for change in (*alter, *drift)}
+    changed = {change.topic for change in (*configs, *drift)}
     unread = [spec.name for spec, topic in there if topic.configs is None]
     return Plan(
         create=tuple(spec for name, spec in specs.items() if name not in found),
         alter=tuple(alter),
+        shorter=tuple(shorter),
         drift=tuple(drift),
         copies={spec.name: spec.replicas for spec, topic in there if topic.replicas < spec.replicas},
         foreign=tuple(sorted(name for name in found if name not in specs)),
@@ -163,6 +177,14 @@ def _config_changes(spec: TopicSpec, topic: Found) -> Iterator[Change]:
             continue  # first the copies: Kafka before 3.7 takes no record that cannot have as many
         if topic.configs is not None and topic.configs.get(name) != value:
             yield Change(spec.name, name, topic.configs.get(name), value)
+
+
+def _shorter(change: Change) -> bool:
+    """Whether records that are kept now would be deleted."""
+    if change.what != RETENTION or change.found is None:
+        return False
+    found, wanted = int(change.found), int(change.wanted)
+    return wanted != FOREVER and (found == FOREVER or wanted < found)
 
 
 def _shape_changes(spec: TopicSpec, topic: Found) -> Iterator[Change]:

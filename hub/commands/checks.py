@@ -174,8 +174,9 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
 
 def _topics(found: Settings, catalogue: Catalogue, connection: Connection) -> Check:
     planned = topics.plan_for(connection, catalogue, found.partitions, found.replication)
-    what = [f"{len(planned.create)} missing", f"{len(planned.alter)} to mend", f"{len(planned.drift)} differ"]
-    if planned.empty and not planned.drift:
+    differ = len(planned.drift) + len(planned.shorter)
+    what = [f"{len(planned.create)} missing", f"{len(planned.alter)} to mend", f"{differ} differ"]
+    if planned.empty and not differ:
         return Check("topics", True, f"{len(planned.unchanged)} as the catalogue wants them")
     fix = "`hub topics plan` names them"
     if not planned.empty:

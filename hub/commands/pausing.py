@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.admin import pauses
+from hub.admin import pauses, topics
 from hub.admin.dead_letters import known
+from hub.catalogue import Catalogue
 from hub.commands.auditing import user
-from hub.commands.terminal import AsJson, DataDir, catalogue_of, out, settings_of, table
+from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of, table
 from hub.kafka.connection import Connection
 from hub.machine.running import connect
 from hub.pipeline.pause import Pause
+from hub.settings import Settings
 
 app = typer.Typer(help="Agencies: which are paused, and why; pause and resume one.", no_args_is_help=True)
 
@@ -36,20 +38,31 @@ def agency_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @app.command("pause")
 def agency_pause(agency: Agency, reason: Reason, data_dir: DataDir = None) -> None:
-    """Take nothing of what an agency sends until it is resumed: it is accepted, and waits. It still receives."""
+    """Take nothing of what an agency sends until it is resumed: it is accepted, and waits, for as long as it takes. It
+    still receives."""
     settings = settings_of(data_dir=data_dir)
-    known(catalogue_of(settings), agency)
-    pauses.pause(connect(settings), settings.name, agency, user(), reason)
+    connection, catalogue = connect(settings), catalogue_of(settings)
+    known(catalogue, agency)
+    pauses.pause(connection, settings.name, agency, user(), reason)
     out.print(f"{agency} is paused; `hub agency resume {agency}` ends that", highlight=False)
+    _keep_all(settings, connection, catalogue, f"in.{agency}")
 
 
 @app.command("resume")
 def agency_resume(agency: Agency, reason: Reason = "", data_dir: DataDir = None) -> None:
-    """Take an agency's records again, from where they were left."""
+    """Take an agency's records again, from where they were left. Its topic keeps what is older than it should until
+    `hub topics apply --shorten`."""
     settings = settings_of(data_dir=data_dir)
     known(catalogue_of(settings), agency)
     ended = pauses.resume(connect(settings), settings.name, agency, user(), reason or "without a reason given")
     out.print(f"{agency} is resumed; it was paused since {_time(ended.since)} by {ended.by}", highlight=False)
+
+
+def _keep_all(settings: Settings, connection: Connection, catalogue: Catalogue, topic: str) -> None:
+    """What waits there is not deleted while it waits."""
+    planned = topics.plan_for(connection, catalogue, settings.partitions, settings.replication)
+    for note in topics.apply(connection, planned.only(topic)):
+        err.print(note)
 
 
 def held_back(connection: Connection, sought: str) -> str:

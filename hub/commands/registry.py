@@ -32,7 +32,7 @@ def registry(
     from hub.registry.proof import by_doorkeeper
     from hub.registry.rest import registry_app
     from hub.registry.rights import Rights
-    from hub.registry.serve import DOOR, changes, denials, health, not_let_in, observer, serve
+    from hub.registry.serve import DOOR, Unproved, changes, denials, health, not_let_in, observer, serve
     from hub.registry.store import open_store
 
     settings = load_settings(data_dir=data_dir, registry_host=host, registry_port=port, registry_access=access)
@@ -42,7 +42,6 @@ def registry(
     catalogue = load(settings.schemas) if settings.schemas else load()
     measured = Metrics()
     measured.build(catalogue.version)
-    tls = uvicorn_tls(settings, BoundedProtocol)
     bound = listening(settings.registry_host, settings.registry_port, "HUB_REGISTRY_PORT")
     connection, operators = connect(settings), frozenset(settings.registry_operators)
     with (
@@ -62,4 +61,4 @@ def registry(
         address, number = bound.getsockname()[:2]
         scheme = "https" if settings.tls_cert else "http"
         err.print(f"schema registry ({settings.registry_access}): {scheme}://{address}:{number}")
-        serve(app, bound, tls)
+        serve(app, bound, uvicorn_tls(settings, BoundedProtocol, Unproved(keeper, measured)))

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hub import registry
 from hub.admin import topics
 from hub.admin.copies import more_copies
+from hub.admin.unread import unread
 from hub.catalogue import Catalogue
 from hub.commands.auditing import audited
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of
@@ -24,17 +25,23 @@ app = typer.Typer(help="Topics, as the catalogue wants them.", no_args_is_help=T
 
 @app.command("plan")
 def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """What `apply` would do. Changes nothing; exit code 3 when the broker is not as the catalogue wants it."""
+    """What `apply` would do. Changes nothing; exit code 3 when the broker is not as the catalogue wants it, or
+    holds records that nobody reads."""
     settings = settings_of(data_dir=data_dir)
-    found = _planned(settings, connect(settings), catalogue_of(settings))
-    _print_plan(found, as_json)
-    raise typer.Exit(3 if found.create or found.alter or found.drift else 0)
+    connection = connect(settings)
+    found = _planned(settings, connection, catalogue_of(settings))
+    left = unread(connection, settings.name, found.foreign)
+    _print_plan(found, left, as_json)
+    raise typer.Exit(3 if found.create or found.alter or found.shorter or found.drift or left else 0)
 
 
 @app.command("apply")
 def topics_apply(
     copies: Annotated[
         bool, typer.Option("--copies", help="Topics with fewer copies than wanted get more: all they keep is copied.")
+    ] = False,
+    shorten: Annotated[
+        bool, typer.Option("--shorten", help="Topics that keep records for longer than wanted delete the older ones.")
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -46,10 +53,12 @@ def topics_apply(
     settings = settings_of(data_dir=data_dir)
     connection, catalogue = connect(settings), catalogue_of(settings)
     found = _planned(settings, connection, catalogue)
+    if shorten:
+        found = found.shortened()
     notes = topics.apply(connection, found)
     new = registry.missing(connection, catalogue.schemas())
     registry.register(connection, new)
-    _print_plan(found, as_json)
+    _print_plan(found, unread(connection, settings.name, found.foreign), as_json)
     if copies and found.copies:
         _copy(connection, found.copies)
         notes += topics.apply(connection, _planned(settings, connection, catalogue))  # what may be asked of them now
@@ -72,17 +81,28 @@ def _planned(settings: Settings, connection: Connection, catalogue: Catalogue) -
     return topics.plan_for(connection, catalogue, settings.partitions, settings.replication)
 
 
-def _print_plan(found: topics.Plan, as_json: bool) -> None:
+def _print_plan(found: topics.Plan, left: Mapping[str, int], as_json: bool) -> None:
     if as_json:
         rows = {"create": [spec.name for spec in found.create], "unchanged": len(found.unchanged)}
         rows |= {"alter": list(map(str, found.alter)), "drift": list(map(str, found.drift))}
+        rows |= {"shorter": list(map(str, found.shorter)), "unread": left}
         print(json.dumps(rows))
         return
     out.print(f"create {len(found.create)}, alter {len(found.alter)}, unchanged {len(found.unchanged)}")
-    for what, changes in (("alter", found.alter), ("drift, for a person to decide", found.drift)):
+    shorter = "kept for longer; `hub topics apply --shorten` deletes what is older"
+    for what, changes in (
+        ("alter", found.alter),
+        (shorter, found.shorter),
+        ("drift, for a person to decide", found.drift),
+    ):
         for change in changes:
             out.print(f"  {what}: {change}")
     if found.copies:
         out.print(f"{len(found.copies)} topics lack copies: `hub topics apply --copies` gives them, while all runs")
+    for topic, count in left.items():
+        out.print(
+            f"  {topic}: the last {count} records are read by nobody, as the catalogue has no such topic: put it back "
+            "until they are read; see the runbook, 'What is taken out'"
+        )
     for spec in found.create:
         out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)

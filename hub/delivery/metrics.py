@@ -36,6 +36,9 @@ class DeliveryMetrics:
         else:
             codes.pop(code, None)
 
+    def gone(self, agency: str, reason: str, count: int) -> None:
+        self._metrics.count(m.GONE, agency, reason, by=count)
+
     def refresh(self) -> None:
         """Bring the ages up to now: called before a scrape."""
         for agency, codes in list(self._waiting.items()):

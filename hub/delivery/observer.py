@@ -32,6 +32,10 @@ class DeliveryObserver(Protocol):
     def parked(self, agency: str, code: str, count: int) -> None:
         """How many events of the agency wait under that code now; 0 when none does any more."""
 
+    def gone(self, agency: str, reason: str, count: int) -> None:
+        """The broker no longer had what was to be read next, at most `count` events; `reason` is a
+        `hub.delivery.gone.Why`."""
+
 
 class Unobserved:
     """Watches nothing."""
@@ -46,4 +50,7 @@ class Unobserved:
         pass
 
     def parked(self, agency: str, code: str, count: int) -> None:
+        pass
+
+    def gone(self, agency: str, reason: str, count: int) -> None:
         pass

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from kafka import TopicPartition
 
 from hub.delivery.backoff import Backoff
+from hub.delivery.gone import Gone
 from hub.delivery.observer import Attempt, DeliveryObserver
 from hub.errors import Park, Retry
 from hub.event import Record
@@ -100,6 +101,18 @@ class Receiver:
         """Wait, until that monotonic time, for a job in flight of these partitions."""
         with self._changed:
             self._changed.wait_for(lambda: not self._works_on(partitions), max(0.0, until - time.monotonic()))
+
+    def gone(self, gone: Gone) -> None:
+        """Say and count what the broker no longer has."""
+        self._context.log.error(
+            "records are gone from the broker, reading goes on at what it has; see the runbook",
+            partition=gone.where.partition,
+            reason=gone.why,
+            position=gone.position,
+            goes_on_at=gone.on,
+            events_at_most=gone.events,
+        )
+        self._work.observer.gone(self._context.agency, gone.why, gone.events)
 
     def stop(self) -> None:
         """Begin nothing more. The job in flight ends, then the sink is closed."""

@@ -62,13 +62,15 @@ def run(
     work = Work(decoder, written.write, observer, done)
     if receipts:
         work = Work(decoder.receipts, lambda *_: None, Unobserved(), done)
+    topics = {f"{'receipts' if receipts else 'out'}.{agency}": agency for agency in agencies}
+    logs = {topic: Log(connector=label, agency=agency, topic=topic) for topic, agency in topics.items()}
     receivers = {
-        f"{'receipts' if receipts else 'out'}.{agency}": Receiver(
+        topic: Receiver(
             partial(connector.sink, configured[agency]),
-            Context(agency, data_dir / "connectors" / label / agency, Log(connector=label, agency=agency), clock),
+            Context(agency, data_dir / "connectors" / label / agency, logs[topic], clock),
             work,
         )
-        for agency in agencies
+        for topic, agency in topics.items()
     }
     log = Log(connector=label)
     watch = Watch(name, observer, log)

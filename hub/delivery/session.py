@@ -7,9 +7,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from queue import Empty, SimpleQueue
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError, RebalanceInProgressError
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+)
 
 from hub.delivery.backoff import Backoff
+from hub.delivery.gone import Gone, out_of_range, unread
 from hub.delivery.receiver import Job, Receiver
 from hub.event import Record
 from hub.sdk import Log
@@ -47,6 +54,7 @@ class Session:
         self._jobs: dict[TopicPartition, Job] = {}
         self._rest: dict[TopicPartition, Sequence[Record]] = {}
         self._offsets: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._unread: set[TopicPartition] = set()
         self._backoff = Backoff(first=0.1, cap=5.0)
         self._commit_at = 0.0
         self._poll_ms, self._nap_ms = IDLE_POLL_MS, NAP_MS
@@ -61,13 +69,42 @@ class Session:
         Raises `KafkaError` where this membership is of no use any more.
         """
         worked = self._commit()
-        polled = self._poll()
+        polled = self._taken()
         for partition, records in polled.items():
             self._consumer.pause(partition)
+            self._begun(partition, records[0].offset)
             self._hand_out(partition, records)
         worked = worked or bool(polled)
         self._poll_ms = BUSY_POLL_MS if worked else min(self._poll_ms * 2, IDLE_POLL_MS)
         return worked
+
+    def _taken(self) -> Mapping[TopicPartition, Sequence[Record]]:
+        """What came; the client has no policy by which it would jump over what is gone without a word."""
+        try:
+            return self._poll()
+        except NoOffsetForPartitionError as error:
+            self._unread.update(error.args[0])
+            self._consumer.seek_to_beginning(*error.args[0])
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            for gone in out_of_range(self._consumer, error):
+                self._go_on_behind(gone)
+        return {}
+
+    def _go_on_behind(self, gone: Gone) -> None:
+        """Committed at once: the next start would else find it again, or be content with a log that has grown since."""
+        self._receivers[gone.where.topic].gone(gone)
+        self.forget([gone.where])
+        self._consumer.seek(gone.where, gone.on)
+        self._consumer.pause(gone.where)
+        self._offsets[gone.where] = OffsetAndMetadata(gone.on, "", -1)
+
+    def _begun(self, partition: TopicPartition, offset: int) -> None:
+        """The first records of a partition without a committed offset; one that was aborted has an offset as well."""
+        if partition in self._unread:
+            self._unread.remove(partition)
+            gone = unread(self._consumer, partition) if offset else None
+            if gone is not None:
+                self._receivers[partition.topic].gone(gone)
 
     def _poll(self) -> Mapping[TopicPartition, Sequence[Record]]:
         """What came. A poll with a timeout spins where the broker does not hold an empty fetch: once there are
@@ -100,6 +137,7 @@ class Session:
         for partition in partitions:
             for kept in (self._jobs, self._rest, self._offsets):
                 kept.pop(partition, None)
+            self._unread.discard(partition)
 
     def give_up(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
         """Hand nothing more out of these partitions, wait a little for what is in flight; offsets to commit."""

@@ -24,6 +24,7 @@ CLOSE_MS = 5_000
 
 CONSUMER = {
     **LASTING,
+    "auto_offset_reset": "none",  # what is gone is not jumped over without a word: see `hub.delivery.gone`
     "partition_assignment_strategy": [CooperativeStickyAssignor],  # only what moves is revoked
     "max_partition_fetch_bytes": 512 * KIB,  # one per partition may wait in memory while its receiver is down
     "fetch_max_bytes": 8 * KIB * KIB,

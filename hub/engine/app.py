@@ -76,7 +76,8 @@ def gate_lane(runtime: Runtime) -> LaneSpec:
     """`in.<agency>` of every agency → `events.<stream>`."""
     topics = tuple(sorted(runtime.rules.agency_of_topic))
     outputs = (*runtime.rules.stream_topics.values(), *_verdicts(runtime))
-    return LaneSpec("gate", f"{runtime.hub}.gate", topics, outputs, Gate(runtime.rules, runtime.clock), fair=True)
+    step = Gate(runtime.rules, runtime.clock)
+    return LaneSpec("gate", f"{runtime.hub}.gate", topics, outputs, step, fair=True, seldom_audits=True)
 
 
 def ledger_lane(runtime: Runtime) -> LaneSpec:

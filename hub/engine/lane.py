@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from mode import Service
 
 from hub.engine.assignor import Numbers
+from hub.engine.backlog import Backlog
 from hub.engine.company import Company
 from hub.engine.number import Kept, Number
 from hub.engine.presence import Presence
@@ -32,6 +33,9 @@ SILENT_MS = 15_000
 
 
 LOOK_SECONDS, ASK_SECONDS = 1.0, 3.0
+
+MEASURE_SECONDS = 2.0
+"""How often the backlog is told; the broker is asked only where something is held back."""
 
 
 HEARTBEAT_MS = 300
@@ -99,6 +103,21 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         while not self.should_stop:
             await presence.look(self._heard())
             await self.sleep(LOOK_SECONDS)
+
+    @Service.task
+    async def _tell_backlog(self) -> None:
+        consumer = self._consumer
+        assert consumer is not None
+        backlog = Backlog(consumer)
+        while not self.should_stop:
+            await self.sleep(MEASURE_SECONDS)
+            try:
+                async with asyncio.timeout(ASK_SECONDS):
+                    await backlog.ask()
+            except (Exception, asyncio.CancelledError) as error:  # a broker that is away says nothing of what waits
+                if isinstance(error, asyncio.CancelledError) and asked_to_end():
+                    raise
+            self.runtime.observer.behind(self.spec.group, backlog.lags())
 
     async def _answers(self) -> bool:
         """Whether the broker tells what it has; asked where no fetch was answered, as while a state is rebuilt."""

@@ -53,14 +53,14 @@ class Notes(Service):
         """Whether nothing is taken from this topic: `in.<agency>` of an agency that is paused."""
         return bool(self._paused) and topic.removeprefix("in.") in self._paused
 
-    async def read_to_end(self, partition: int) -> None:
-        """Return once all is known that is committed in this partition now."""
-        tp, end = self._tps[partition], None
+    async def read_to_end(self) -> None:
+        """Return once all is known that is committed now."""
+        ends: dict[TopicPartition, int] = {}
         while True:
             consumer = self._consumer
             if consumer is not None:
-                end = (await consumer.end_offsets([tp]))[tp] if end is None else end
-                if await consumer.position(tp) >= end:
+                ends = ends or await consumer.end_offsets(self._tps)
+                if all([await consumer.position(tp) >= end for tp, end in ends.items()]):
                     return
             await asyncio.sleep(0.01)
 

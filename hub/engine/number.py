@@ -20,6 +20,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 
 from hub.engine.company import Company
+from hub.engine.positions import seek
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.refusals import Rows
 from hub.engine.spec import LaneSpec, Runtime
@@ -162,7 +163,9 @@ class Number:
         else:
             kept = None
             self._state = await self._rebuilt()
-            self._chain = await last_link(runtime.connection, runtime.rules.codecs, self.number, self._chain.writer)
+        await runtime.notes.read_to_end()
+        if kept is None:
+            self._chain = await self._last_link()
         await self._seek()
         await self._suspects.start(self._producer, self._consumer, self._committed)
         self._consumer.resume(*self.tps)
@@ -170,6 +173,13 @@ class Number:
         self._said = ""
         seconds = round(time.monotonic() - began, 3)
         self._log.info("ready", keys=len(self._state), kept=kept is not None, seconds=seconds)
+
+    async def _last_link(self) -> Chain:
+        runtime, writer = self._runtime, self._chain.writer
+        noted = runtime.notes.get(self._chain.key)
+        if noted is not None:
+            return Chain.noted(writer, noted)
+        return await last_link(runtime.connection, runtime.rules.codecs, self.number, writer)
 
     async def _rebuilt(self) -> dict[bytes, bytes]:
         spec = self._spec
@@ -185,19 +195,8 @@ class Number:
             raise
 
     async def _seek(self) -> None:
-        """To the committed offsets; none: to the first. What retention took away is never jumped over."""
-        consumer = self._consumer
-        first = await consumer.beginning_offsets(list(self.tps))
-        committed = await consumer._coordinator.fetch_committed_offsets(self.tps)  # one question for all
-        for tp in self.tps:
-            offset = committed[tp].offset if tp in committed else None
-            if offset is not None and offset < first[tp]:
-                raise Fatal(
-                    f"{tp.topic}/{tp.partition}: offset {offset} is committed, but records before "
-                    f"{first[tp]} are gone: events may be lost; see the runbook, 'offset out of range'"
-                )
-            self._committed[tp] = first[tp] if offset is None else offset
-            consumer.seek(tp, self._committed[tp])
+        assert self._producer is not None
+        self._committed = await seek(self._spec.name, self._consumer, self.tps, self._runtime.notes, self._producer)
 
     async def _carry(self) -> None:
         runtime = self._runtime
@@ -228,7 +227,6 @@ class Number:
             elif self._in_doubt() or time.monotonic() - busy > IDLE_SECONDS:
                 await self._catch_up()
                 busy = time.monotonic()
-            self._runtime.observer.position(self._spec, self._consumer, self.tps, records)
 
     async def _taken(self, take: Taking, already: int = 0) -> list[Any]:
         """None where none came, or where the number is given back: aiokafka holds whoever asks until the next
@@ -238,7 +236,8 @@ class Number:
         except _GivenBack:
             return []
         except OffsetOutOfRangeError as error:
-            raise Fatal(f"{self._spec.name}: retention took records that were not read: {error}") from error
+            await self._seek()  # says what is lost, unless it was not committed yet
+            raise Fatal(f"{self._spec.name}: a log has lost records that were read: {error}") from error
 
     async def _try_suspects(self) -> None:
         """Records on which processes have died: alone, in small parts, each noted before and after the step."""
@@ -340,14 +339,16 @@ class Number:
         assert self._producer is not None
         with runtime.observer.timed(f"{spec.name}_commit"):
             notes = [Output(STATE, None, pause.key, pause.note()) for pause in pauses]
+            if spec.seldom_audits and runtime.notes.get(chain.key) != (link := chain.note()):
+                notes.append(Output(STATE, self.number, chain.key, link))
             await self._producer.commit((*result.outputs, *summary, *notes), offsets)
         self._commits, self._anew = self._commits + 1, False
         self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain
         self._rows.committed(rows)
-        for pause in pauses:
-            runtime.notes.hear(pause.key, pause.note())
+        for note in notes:
+            runtime.notes.hear(note.key, note.value)
         runtime.observer.committed(spec.name, result)
 
     def _pause(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from hub import metrics as m
-from hub.engine.spec import LaneSpec, Progress
+from hub.engine.backlog import Lag
+from hub.engine.spec import Progress
 from hub.event import Outcome, Result
 
 COUNTED = {
@@ -21,11 +22,12 @@ COUNTED = {
 
 
 class LaneMetrics:
-    """Implements `hub.engine.spec.Observer`. Lag is what the broker has and the lane has not taken."""
+    """Implements `hub.engine.spec.Observer`."""
 
     def __init__(self, metrics: m.Metrics) -> None:
         self._metrics = metrics
-        self._lag: dict[tuple[str, Any], tuple[int, float]] = {}
+        self._behind: dict[str, Mapping[Any, Lag]] = {}
+        self._shown: set[tuple[str, str]] = set()
         self._rebuilds: dict[str, dict[int, Progress]] = defaultdict(dict)
 
     @contextmanager
@@ -68,28 +70,22 @@ class LaneMetrics:
     def paused(self, agency: str, holds: bool) -> None:
         self._metrics.set(m.AGENCY_PAUSED, agency, to=holds)
 
-    def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None:
-        newest = {(r.topic, r.partition): r for r in records}
-        for tp in tps:
-            record = newest.get((tp.topic, tp.partition))
-            if record is None and self._lag.get((spec.group, tp), (0, 0.0))[0] == 0:
-                continue
-            stable = consumer.last_stable_offset(tp)
-            position = record.offset + 1 if record else stable
-            events = max(0, (stable or 0) - (position or 0))
-            # A transaction's marker takes an offset and is no event: 1 behind the last record is level.
-            self._lag[spec.group, tp] = (events, record.timestamp / 1000) if record and events > 1 else (0, 0.0)
+    def behind(self, group: str, lags: Mapping[Any, Lag]) -> None:
+        """Instead of what was told of the group before: a partition that was given back is another process's."""
+        self._behind[group] = lags
 
     def refresh(self) -> None:
         """Bring the lag gauges up to now: called before a scrape."""
-        events: dict[tuple[str, str], int] = defaultdict(int)
-        oldest: dict[tuple[str, str], float] = {}
-        for (group, tp), (count, since) in list(self._lag.items()):
-            key = (group, tp.topic)
-            events[key] += count
-            if count:
-                oldest[key] = min(oldest.get(key, since), since)
+        found = defaultdict[tuple[str, str], list[Lag]](list)
+        for group, lags in list(self._behind.items()):
+            for tp, lag in lags.items():
+                found[group, tp.topic].append(lag)
         now = time.time()
-        for key, count in events.items():
-            self._metrics.set(m.LAG_EVENTS, *key, to=count)
-            self._metrics.set(m.LAG_SECONDS, *key, to=now - oldest[key] if key in oldest else 0.0)
+        for key, all_of_it in found.items():
+            oldest = min((lag.since for lag in all_of_it if lag.events), default=now)
+            self._metrics.set(m.LAG_EVENTS, *key, to=sum(lag.events for lag in all_of_it))
+            self._metrics.set(m.LAG_SECONDS, *key, to=max(0.0, now - oldest))
+        for key in self._shown - found.keys():
+            self._metrics.remove(m.LAG_EVENTS, *key)
+            self._metrics.remove(m.LAG_SECONDS, *key)
+        self._shown = set(found)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from hub.engine.backlog import Lag
 from hub.engine.notes import Notes
 from hub.engine.taking import Ahead
 from hub.engine.versions import Versions
@@ -47,7 +48,7 @@ class Observer(Protocol):
 
     def timed(self, step: str) -> AbstractContextManager[None]: ...
     def committed(self, lane: str, result: Result) -> None: ...
-    def position(self, spec: LaneSpec, consumer: Any, tps: Sequence[Any], records: Sequence[Any]) -> None: ...
+    def behind(self, group: str, lags: Mapping[Any, Lag]) -> None: ...  # of all partitions that are the group's here
     def restarted(self, lane: str, reason: str) -> None: ...
     def broker(self, lane: str, up: bool) -> None: ...
     def rebuilding(self, lane: str, number: int, progress: Progress | None) -> None: ...  # None: given up
@@ -70,6 +71,9 @@ class LaneSpec:
     restore: Restore | None = None
     fair: bool = False
     """Whether its topics belong to different agencies, none of which may wait behind another's backfill."""
+    seldom_audits: bool = False
+    """Whether its entries in the audit are rare: the end of their chain is noted in `state.hub`, or each start would
+    search all that others have written since."""
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,8 @@ class Suspects:
         return min(trial.records, trial.left) if trial else 0
 
     async def start(self, producer: Transactions, consumer: Any, committed: Offsets) -> None:
-        """Count this start, where records wait."""
+        """Count this start, where records wait. The notes are read to their end."""
         runtime = self._runtime
-        await runtime.notes.read_to_end(self._number)
         before = trials.read_starts(runtime.notes.get(self._key))
         ends = await consumer.end_offsets(list(committed))
         waiting = {

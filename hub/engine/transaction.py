@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from aiokafka import TopicPartition
 
 from hub.clock import now_ms
 from hub.engine.partitioner import partition_of
+from hub.errors import Fatal
 from hub.event import Row
 from hub.kafka.batch import BATCH_BYTES, RecordBatch, record_batches
 from hub.kafka.connection import Connection
@@ -25,6 +27,7 @@ START_SECONDS = 60.0
 
 CLOSE_SECONDS = 1.0
 
+T = TypeVar("T")
 Built = dict[TopicPartition, list[RecordBatch]]
 
 
@@ -40,7 +43,7 @@ class Transactions:
     def __init__(
         self, connection: Connection, transactional_id: str, group: str, topics: Sequence[str], partitions: int
     ) -> None:
-        self._group, self._topics, self._partitions = group, topics, partitions
+        self._group, self._topics, self._partitions = group, set(topics), partitions
         self._producer = TransactionalProducer(connection, transactional_id)
         self._producer.on_break(self._count_break)
         self._breaks, self._begun, self._broke_at = 0, 0, 0.0
@@ -65,16 +68,29 @@ class Transactions:
     async def commit(self, outputs: Iterable[Row], offsets: Mapping[TopicPartition, int]) -> None:
         """Returns once the transaction is committed. After any exception its outcome may be either."""
         built, again, begun = self._build(outputs), self._touched if self.doubtful_since else set(), self._breaks
+        await self._know({topic for topic, _ in built})
         await self._within(COMMIT_SECONDS, self._producer.transact(built, again, self._group, offsets))
         touched = built.keys() | again
         self._touched = touched if self._breaks == begun else touched | self._touched
         self._begun = begun
 
-    async def _within(self, seconds: float, step: Awaitable[None]) -> None:
+    async def _know(self, topics: Collection[str]) -> None:
+        """Beside the lane's own there are those of an agency that was taken out of the catalogue, whose events go on
+        being applied. Raises `Fatal` where they were taken away as well: its receipts have no place."""
+        if not self._topics.issuperset(topics):
+            missing = await self._within(COMMIT_SECONDS, self._producer.know(self._topics.union(topics)))
+            if found := sorted(set(missing).difference(self._topics)):
+                raise Fatal(
+                    f"{', '.join(found)}: not there, and what is due there cannot be written. If the agency was taken "
+                    "out of the catalogue, put it back and do `hub topics apply`; see the runbook, 'What is taken out'"
+                )
+            self._topics.update(topics)
+
+    async def _within(self, seconds: float, step: Awaitable[T]) -> T:
         """Raises what the broker said last, where it does not end in time."""
         try:
             async with asyncio.timeout(seconds):
-                await step
+                return await step
         except TimeoutError as error:
             raise self._producer.last or error from None
 

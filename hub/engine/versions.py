@@ -109,7 +109,10 @@ class Versions:
             answered = await self._answered({self._planned(("", id))}, ANSWER_SECONDS)
             if not self._known(id):
                 if answered and self._clock() - since > PATIENCE_SECONDS:  # no node is behind for so long
-                    raise Fatal(f"a record that passed the gate names schema id {id}, which is of no event type here")
+                    raise Fatal(
+                        f"a record that passed the gate since the start names schema id {id}, which is of no event "
+                        "type here: another worker has another catalogue; start all with the same one"
+                    )
                 await asyncio.sleep(AWAY_SECONDS)
 
     def _known(self, id: int) -> bool:

@@ -45,17 +45,23 @@ class Gateway:
             raise RuntimeError(f"no {scope['type']} here")
         began, status, request = time.perf_counter(), 500, IndexedRequest(scope, receive)
         route = self._route(scope)
-        self.inside += 1
         try:
             answer = await self._answer(request, route)
             status = answer.status_code
             await answer(scope, receive, send)
         finally:
-            self.inside -= 1
             self._desk.leave(scope)
             path = route.path if route else OTHER
             self._answered[DOOR, path, str(status)] += 1
             self._metrics.observe(HTTP_SECONDS, DOOR, path, seconds=time.perf_counter() - began)
+
+    def bad_certificate(self) -> None:
+        """As `hub.access.tls.Unproved` has it."""
+        self._desk.bad_certificate()
+
+    async def without_certificate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As `hub.access.tls.Unproved` has it."""
+        await self._desk.without_certificate(IndexedRequest(scope, receive))(scope, receive, send)
 
     def _route(self, scope: Scope) -> Route | None:
         """The route of the path, whatever the method."""
@@ -70,6 +76,8 @@ class Gateway:
         return None
 
     async def _answer(self, request: Request, route: Route | None) -> Response:
+        """Inside is who is not answered yet: a stranger who does not take his answer keeps nobody out."""
+        self.inside += 1
         try:
             self._check(request, route)
             assert route is not None
@@ -86,6 +94,8 @@ class Gateway:
         except Exception:
             log.exception("a request failed", path=route.path if route else OTHER)
             return self._desk.problem(request, 500, Door.FAILED)
+        finally:
+            self.inside -= 1
 
     def _check(self, request: Request, route: Route | None) -> None:
         if route is None:

@@ -37,6 +37,8 @@ class Keeps(Protocol):
     """Who proves callers (`hub.access.Doorkeeper`)."""
 
     def caller(self, request: Request) -> Caller: ...
+    def bad_certificate(self) -> None: ...
+    def without_certificate(self) -> Denied: ...
 
 
 class Tells(Protocol):
@@ -113,7 +115,7 @@ class HttpDesk:
     async def json(self, request: Request) -> Any:
         body.check_type(request, JSON)
         with self.budget.hold() as hold:
-            return body.parse(await body.read(request, self.bounds, hold))
+            return body.parse(await body.read(request, self.bounds, hold), self.bounds, hold)
 
     def language(self, request: Request) -> Language:
         return negotiate.language(request.headers.get("accept-language", ""))
@@ -149,6 +151,15 @@ class HttpDesk:
         return self.problem(
             request, refused.status, refused.code, refused.detail, refused.pointer, refused.retry_after, refused.headers
         )
+
+    def bad_certificate(self) -> None:
+        """A handshake of TLS has ended."""
+        self._keeper.bad_certificate()
+        self._metrics.count(HTTP_REJECTED, NOBODY, Admission.CERTIFICATE_INVALID)
+
+    def without_certificate(self, request: Request) -> Response:
+        """The answer to who shows none where one is required."""
+        return self.not_let_in(request, self._keeper.without_certificate())
 
     def not_let_in(self, request: Request, denied: Denied) -> Response:
         """The answer to who is not let in; the audit has been told."""

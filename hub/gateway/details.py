@@ -94,6 +94,7 @@ _PHRASES = (
     (r"the head within (\d+) seconds", r"başlıqların \1 saniyəyə gəlməsi"),
     (r"an HTTP/1\.1 request", r"HTTP/1.1 sorğusu"),
     (r"at most (\d+) bytes", r"ən çoxu \1 bayt"),
+    (r"at most (\d+) values", r"ən çoxu \1 qiymət"),
     (r"all of it within (\d+) seconds", r"hamısının \1 saniyəyə gəlməsi"),
     (r"no other parameter than dry_run, true or false", r"yalnız dry_run parametri: true və ya false"),
     (r"no other parameters than (.+)", r"yalnız bu parametrlər: \1"),
@@ -113,6 +114,8 @@ _PHRASES = (
         r"Authorization: Bearer \1 və ya müştəri sertifikatı",
     ),
     (r"(zefer_\S*), (\d+) characters, as it was issued", r"\1, verildiyi kimi \2 simvol"),
+    (r"a client certificate", r"müştəri sertifikatı"),
+    (r"none", r"heç biri"),
     (r"one", r"var"),
     (r"no such header", r"belə başlıq yoxdur"),
 )

@@ -31,14 +31,27 @@ Headers = dict[str, bytes]
 
 def headers_of(event: Mapping[str, Any]) -> Headers | Rejection:
     """`ce_*` headers, in no certain order, with `content-type`; or why one of them cannot be a header."""
+    try:
+        headers = {
+            "content-type": CONTENT_TYPE,
+            "ce_specversion": event["specversion"].encode(),
+            "ce_id": event["id"].encode(),
+            "ce_source": event["source"].encode(),
+            "ce_type": event["type"].encode(),
+            "ce_time": event["time"].encode(),
+        }
+    except (KeyError, AttributeError):  # one is not there, or is no string
+        return _carefully(event)
+    usual = len(event) == len(REQUIRED) + ("data" in event) + (event.get("datacontenttype") == JSON)
+    return headers if usual else _carefully(event)
+
+
+def _carefully(event: Mapping[str, Any]) -> Headers | Rejection:
     headers: Headers = {"content-type": CONTENT_TYPE}
     for name, value in event.items():
-        header = PLAIN.get(name)
-        if header is not None and type(value) is str:
-            headers[header] = value.encode()
-        elif name not in NOT_CARRIED and value is not None:  # null: as if it were not there
+        if name not in NOT_CARRIED and value is not None:  # null: as if it were not there
             text = value if type(value) is str else _canonical(value)
-            header = header or _extension(name, text, headers)
+            header = PLAIN.get(name) or _extension(name, text, headers)
             if text is None or header is None:
                 return _wrong(name, value)
             headers[header] = text.encode()

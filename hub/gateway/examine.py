@@ -47,14 +47,13 @@ class Incoming(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """An event that the gate will let through. `identity` and `content` as the ledger has them; `data` as it came."""
+    """An event that the gate will let through. `identity` and `content` as the ledger has them."""
 
     id: str
     of: EventType
     line: Line
     identity: bytes
     content: bytes
-    data: Mapping[str, Any]
 
 
 class Refusal(NamedTuple):
@@ -89,7 +88,7 @@ class Examiner:
             found = self._passages.judge(topic, encoded, named, read)
             if found is not None:
                 passage, key = found
-                return self._examined(agency, event, passage.of, passage.content, key, encoded, named, passage.inbound)
+                return self._examined(agency, passage.of, passage.content, key, encoded, named, passage.inbound)
         return self._slowly(agency, event, encoded, named)
 
     def _slowly(self, agency: str, event: Any, encoded: bytes | Rejection, named: Headers) -> Examined | Refusal:
@@ -107,12 +106,11 @@ class Examiner:
         subject = fields[reader.type.key_field].encode()
         key = self._person_id(subject) if reader.type.key_kind == "person" else subject
         contents = Contents(reader.type.name)
-        return self._examined(agency, event, reader.type, contents, key, encoded, named, _all_of_them)
+        return self._examined(agency, reader.type, contents, key, encoded, named, _all_of_them)
 
     def _examined(
         self,
         agency: str,
-        event: Any,
         of: EventType,
         contents: Contents,
         key: bytes,
@@ -125,7 +123,7 @@ class Examiner:
         own = pseudonym(key, self._secrets[agency])
         digest = identity(named["ce_source"], told.id, key)
         meaning = contents(told.time, told.sequence, value[HEADER:])
-        return Examined(told.id.decode(), of, (own, value, packed(named)), digest, meaning, event["data"])
+        return Examined(told.id.decode(), of, (own, value, packed(named)), digest, meaning)
 
     def _encoded(self, event: Mapping[str, Any]) -> tuple[bytes | Rejection, Sequence[Any] | None]:
         """The Avro value, and what the gate wants of it where that is known already. For a type that is not known it

@@ -81,12 +81,12 @@ class Known:
 
     async def look(self, agency: str, events: Sequence[Examined]) -> list[Found | None]:
         """For each event: what is known of it; None: nothing."""
-        unsure, recent = events, self._recalled(agency, events)
-        if any(recent):
-            unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept.content != e.content]
+        recent = self._recalled(agency, events)
+        if not any(recent):
+            verdicts = await self._told([event.identity.hex() for event in events])
+            return await self._judged(agency, events, recent, verdicts) if verdicts else [None] * len(events)
+        unsure = [e for e, kept in zip(events, recent, strict=True) if kept is None or kept.content != e.content]
         verdicts = await self._told([event.identity.hex() for event in unsure]) if unsure else {}
-        if not verdicts:
-            return [kept and _of_recent(e, kept) for e, kept in zip(events, recent, strict=True)]
         return await self._judged(agency, events, recent, verdicts)
 
     async def _told(self, ids: list[str]) -> Verdicts:

@@ -85,7 +85,8 @@ class Document:
             "Events between public agencies: each to those entitled to it, and no further. Errors are RFC 9457 "
             "problems, in English or Azerbaijani by Accept-Language. Personal data goes into bodies alone, never "
             "into an address. "
-            f"A body has at most {bounds.body_bytes / MIB:g} MiB, a batch {bounds.batch_events} events, an event 1 MiB."
+            f"A body has at most {bounds.body_bytes / MIB:g} MiB and {bounds.values} values of JSON, a batch "
+            f"{bounds.batch_events} events, an event 1 MiB."
         )
 
     def _operation(self, operation: Operation) -> Node:

@@ -52,6 +52,7 @@ class Operation:
 
 ANYWHERE: Codes = {
     400: [Door.REQUEST_MALFORMED],
+    403: [Admission.CERTIFICATE_MISSING],
     408: [Door.BODY_TOO_SLOW],
     414: [Door.ADDRESS_TOO_LONG],
     431: [Door.HEADERS_TOO_LARGE],

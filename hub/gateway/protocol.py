@@ -7,17 +7,18 @@ later, so that the answer is read before it is reset.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from asyncio import TimerHandle
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.errors import Door
 from hub.gateway import negotiate
 from hub.gateway.body import WHOLE
-from hub.gateway.desk import PROBLEM, problem_text
+from hub.gateway.desk import PLACE, PROBLEM, problem_text
 from hub.texts import Language
 
 ADDRESS_BYTES = 4 << 10
@@ -26,11 +27,15 @@ HEADERS = 100
 HEAD_SECONDS = 10.0
 """For a request's head to arrive, from the connection's beginning or from its first byte."""
 IDLE_SECONDS = 30
+ANSWER_SECONDS = 30.0
+"""For some of an answer to be taken that is more than the sockets hold."""
 PIPELINED = 16
 LINGER_SECONDS = 2.0
 LEFTOVER_BYTES = 16 << 20
 """So much of a body that nobody wants any more is taken and thrown away, so that its sender reads the answer."""
 CONNECTIONS = 2_000
+ROOM = 20
+"""One of so many connections is closed where there are too many: to look for one alone each time would be work."""
 TOO_LARGE = f"expected at most {HEADERS} headers and {HEADERS_BYTES} bytes of them"
 
 
@@ -69,18 +74,40 @@ class BoundedProtocol(HttpToolsProtocol):
         self._late: Callable[[], None] = self._head_is_late
         self._head_bytes, self._headers_left = 0, HEADERS
         self._unread, self._leftover, self._deaf = 0, 0, False
+        self._heard, self._proved = 0.0, False
+        self._unsent: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
-        if len(self.connections) > CONNECTIONS:
-            transport.abort()
-            return
         self._expect(self._head_is_late)
+        if len(self.connections) > CONNECTIONS:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Whoever has proved nothing goes, the oldest first, then whoever asks nothing: neither strangers nor one
+        agency keep others out. By what they do and not by address, since many may come by one proxy."""
+        there = [each for each in cast("set[BoundedProtocol]", self.connections) if not each.transport.is_closing()]
+        if len(there) > CONNECTIONS:
+            others = [each for each in there if each is not self and (not each.proved or each.idle)]
+            going = heapq.nsmallest(CONNECTIONS // ROOM or 1, others, key=lambda each: (each.proved, each._heard))
+            for each in going or [self]:
+                each.transport.abort()
+
+    @property
+    def proved(self) -> bool:
+        """Whether it was an agency that asked."""
+        return self._proved or (self.cycle is not None and PLACE in self.cycle.scope)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked at the moment."""
+        return self.cycle is None or self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._due = None
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._unsent):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -92,7 +119,17 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unread > ADDRESS_BYTES + HEADERS_BYTES and not self._deaf:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, Door.HEADERS_TOO_LARGE, TOO_LARGE)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unsent is not None:
+            self._unsent.cancel()
+
     def on_message_begin(self) -> None:
+        self._proved = self.proved
         super().on_message_begin()
         self._head_bytes, self._headers_left, self._leftover = 0, HEADERS, 0
         self._expect(self._head_is_late)
@@ -149,7 +186,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect(self, late: Callable[[], None]) -> None:
         """Something else within `HEAD_SECONDS`, or `late`. The timer is set again only when it rings: a connection
         has a deadline for every request, and hardly ever misses one."""
-        self._due, self._late = self.loop.time() + HEAD_SECONDS, late
+        self._heard = self.loop.time()
+        self._due, self._late = self._heard + HEAD_SECONDS, late
         if self._timer is None:
             self._timer = self.loop.call_at(self._due, self._look)
 

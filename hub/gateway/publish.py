@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, get_args
 
 from starlette.requests import Request
@@ -24,7 +25,7 @@ from hub.gateway import body
 from hub.gateway.bounds import Hold
 from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
 from hub.gateway.details import in_language
-from hub.gateway.examine import Examined, Examiner, Refusal
+from hub.gateway.examine import LOOKED_THROUGH, Examined, Examiner, Refusal
 from hub.gateway.exchange import RawHeaders, ReadyResponse
 from hub.gateway.known import Found, Known
 from hub.gateway.refused import Refused
@@ -39,6 +40,7 @@ JSON = "application/json"
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 SINGLE_BYTES = 2 << 20
 """Of JSON that one event may have: as Avro it has 1 MiB at the most, and others wait while it is read."""
+SINGLE_VALUES = LOOKED_THROUGH
 SLICE = 25
 """Events looked at before others have a turn."""
 AWAY_SECONDS = 2
@@ -46,7 +48,6 @@ PLAIN = (
     '{"index":%d,"id":"%s","status":"%s","step":null,"code":null,"detail":null,"pointer":null,"what":null,"fix":null,'
     '"record":%s}'
 )
-STATUSES = ("accepted", "duplicate", "rejected")
 SUMS = '{"accepted":%d,"duplicate":%d,"rejected":%d,"items":[%s]}'
 HEADERS: Mapping[tuple[str, Language], RawHeaders] = {
     (media, language): [
@@ -99,7 +100,8 @@ class Publishing:
     ) -> None:
         self._desk, self._examiner, self._known, self._appender = desk, examiner, known, appender
         self._limits, self._audit, self._published = limits, audit, metrics.counts(GATEWAY_EVENTS)
-        self._single = replace(desk.bounds, body_bytes=min(desk.bounds.body_bytes, SINGLE_BYTES))
+        bytes, values = min(desk.bounds.body_bytes, SINGLE_BYTES), min(desk.bounds.values, SINGLE_VALUES)
+        self._single = replace(desk.bounds, body_bytes=bytes, values=values)
         self._tellers: dict[Language, Teller] = {"en": Teller(catalogue, "en"), "az": Teller(catalogue, "az")}
 
     async def post(self, request: Request) -> Response:
@@ -111,17 +113,30 @@ class Publishing:
         if not body.is_here(request):
             _check(self._limits.look(agency, 1, body.announced(request)))
         with self._desk.budget.hold() as hold:
-            events = await self._events(request, hold)
-            _check(self._limits.take(agency, len(events), hold.size))
+            events = await self._charged(request, agency, hold)
             found = await self._examined(agency, events)
-            self._tell_denials(agency, found)
+            tried = events if dry_run else None
+            del events
+            if tried is None:  # nobody needs them again: they are gone while the broker is waited for
+                hold.forget()
             told = await self._told(agency, found, dry_run)
-        return self._answer(request, agency, found, told, dry_run)
+            return self._answer(request, agency, found, told, tried)
+
+    async def _charged(self, request: Request, agency: str, hold: Hold) -> list[Any]:
+        """What is refused as a whole counts as one event, or rubbish would be free; not where the gateway is busy."""
+        try:
+            events = await self._events(request, hold)
+        except Refused as refused:
+            if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                _check(self._limits.take(agency, 1, hold.size))
+            raise
+        _check(self._limits.take(agency, len(events), hold.size))
+        return events
 
     async def _events(self, request: Request, hold: Hold) -> list[Any]:
-        bounds = self._desk.bounds
         media = body.check_type(request, (SINGLE, BATCH))
-        said = body.parse(await body.read(request, self._single if media == SINGLE else bounds, hold))
+        bounds = self._single if media == SINGLE else self._desk.bounds
+        said = body.parse(await body.read(request, bounds, hold), bounds, hold)
         if media == SINGLE:
             if not isinstance(said, dict):
                 raise Refused(400, Door.ENVELOPE_INVALID, "expected one JSON object")
@@ -142,18 +157,29 @@ class Publishing:
 
     async def _told(self, agency: str, found: Sequence[Examined | Refusal], dry_run: bool) -> list[Told]:
         good = [each for each in found if isinstance(each, Examined)]
-        known = iter(await self._known.look(agency, good) if good else ())
-        told, new, first = list[Told | None](), list[Examined](), dict[bytes, Examined]()
+        known = await self._known.look(agency, good) if good else []
+        if len(good) == len(found) == len({each.identity for each in good}) and not any(known):
+            records = [None] * len(good) if dry_run else await self._kept(agency, good)
+            return [Told("accepted", each.id, None, record) for each, record in zip(good, records, strict=True)]
+        said = self._judged(agency, found, known)
+        new = [each for each, told in zip(found, said, strict=True) if told is None and isinstance(each, Examined)]
+        records = await self._kept(agency, new) if new and not dry_run else [None] * len(new)
+        left = iter(records)
+        return [told or Told("accepted", each.id, None, next(left)) for each, told in zip(found, said, strict=True)]
+
+    def _judged(
+        self, agency: str, found: Sequence[Examined | Refusal], known: Sequence[Found | None]
+    ) -> list[Told | None]:
+        """What can be said of each; None: it is to be taken."""
+        about, first, said = iter(known), dict[bytes, Examined](), list[Told | None]()
         for each in found:
             if isinstance(each, Examined):
-                said = _compared(each, next(known), first)
-                if said is None:
-                    new.append(each)
-            else:
-                said = Told("rejected", each.id, each.rejection)
-            told.append(said)
-        records = iter(await self._kept(agency, new) if new and not dry_run else [None] * len(new))
-        return [said or Told("accepted", each.id, None, next(records)) for each, said in zip(found, told, strict=True)]
+                said.append(_compared(each, next(about), first))
+                continue
+            said.append(Told("rejected", each.id, each.rejection))
+            if each.rejection.code in DENIALS:
+                self._audit.denied(agency, f"publish {each.type or 'unknown'}", each.rejection.code)
+        return said
 
     async def _kept(self, agency: str, events: Sequence[Examined]) -> list[str | None]:
         """Coordinates of each, once the broker has all of them."""
@@ -168,43 +194,43 @@ class Publishing:
         self._known.took(events, records)
         return records
 
-    def _tell_denials(self, agency: str, found: Sequence[Examined | Refusal]) -> None:
-        for each in found:
-            if isinstance(each, Refusal) and each.rejection.code in DENIALS:
-                self._audit.denied(agency, f"publish {each.type or 'unknown'}", each.rejection.code)
-
     def _answer(
         self,
         request: Request,
         agency: str,
         found: Sequence[Examined | Refusal],
         told: Sequence[Told],
-        dry_run: bool,
+        tried: Sequence[Any] | None,
     ) -> Response:
-        language = self._desk.language(request)
-        teller = self._tellers[language] if dry_run else None
-        items = [_item(i, *pair, language, teller) for i, pair in enumerate(zip(found, told, strict=True))]
-        statuses = [each.status for each in told]
-        counts = {status: statuses.count(status) for status in STATUSES}
-        self._count(request, agency, told, counts, dry_run)
-        refused, all_ = counts["rejected"], len(told)
+        """`tried`: the events of a dry run."""
+        language, dry_run = self._desk.language(request), tried is not None
+        items = [_item(index, each, language) for index, each in enumerate(told)]
+        if tried is not None:
+            teller = self._tellers[language]
+            items = [_with_receivers(*each, teller) for each in zip(items, found, told, tried, strict=True)]
+        statuses, all_ = [each.status for each in told], len(told)
+        accepted, refused = statuses.count("accepted"), statuses.count("rejected")
+        duplicate = all_ - accepted - refused
+        if not dry_run:
+            self._count(agency, accepted, duplicate, refused)
+        for each in told if refused else ():
+            if each.rejection is not None:
+                self._desk.count(request, each.rejection.code)
         status = 207 if 0 < refused < all_ else 422 if refused else 200 if dry_run else 202
-        text = SUMS % (counts["accepted"], counts["duplicate"], refused, ",".join(items))
+        text = SUMS % (accepted, duplicate, refused, ",".join(items))
         media = JSON
         if status == 422:
             said = problem_text(422, Door.EVENTS_REJECTED, language, f"{refused} of {all_} events rejected")
             text, media = said.decode()[:-1] + ", " + text[1:], PROBLEM
         return ReadyResponse(text, status, HEADERS[media, language])
 
-    def _count(
-        self, request: Request, agency: str, told: Sequence[Told], counts: Mapping[str, int], dry_run: bool
-    ) -> None:
-        for each in told if counts["rejected"] else ():
-            if each.rejection is not None:
-                self._desk.count(request, each.rejection.code)
-        for status, count in counts.items():
-            if count and not dry_run:
-                self._published[agency, status] += count
+    def _count(self, agency: str, accepted: int, duplicate: int, rejected: int) -> None:
+        if accepted:
+            self._published[agency, "accepted"] += accepted
+        if duplicate:
+            self._published[agency, "duplicate"] += duplicate
+        if rejected:
+            self._published[agency, "rejected"] += rejected
 
 
 def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]) -> Told | None:
@@ -217,15 +243,18 @@ def _compared(event: Examined, found: Found | None, first: dict[bytes, Examined]
     return Told("duplicate", event.id) if repeats else None
 
 
-def _item(index: int, found: Examined | Refusal, told: Told, language: Language, teller: Teller | None) -> str:
+def _with_receivers(item: str, found: Examined | Refusal, told: Told, event: Any, teller: Teller) -> str:
+    if told.rejection is not None or not isinstance(found, Examined):
+        return item
+    receivers = [each.model_dump(mode="json") for each in teller.would_receive(found.of.name, event["data"])]
+    return f'{item[:-1]},"receivers":{json.dumps(receivers, ensure_ascii=False)}}}'
+
+
+def _item(index: int, told: Told, language: Language) -> str:
     """As JSON; what is nearly always the same is written down once."""
     record = f'"{told.record}"' if told.record else "null"
     if told.rejection is None:
-        text = PLAIN % (index, told.id, told.status, record)
-        if teller is None or not isinstance(found, Examined):
-            return text
-        receivers = [each.model_dump(mode="json") for each in teller.would_receive(found.of.name, found.data)]
-        return f'{text[:-1]},"receivers":{json.dumps(receivers, ensure_ascii=False)}}}'
+        return PLAIN % (index, told.id, told.status, record)
     rejection, meaning = told.rejection, explain(told.rejection.code, language)
     said = {"index": index, "id": told.id, "status": told.status, "step": rejection.step, "code": rejection.code}
     said |= {"detail": in_language(rejection.detail, language), "pointer": rejection.pointer}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp
 
 from hub.access import Audit
 from hub.access.from_settings import open_audit, open_doorkeeper, open_limits
@@ -27,8 +28,8 @@ from hub.gateway.desk import HttpDesk
 from hub.gateway.examine import Examiner
 from hub.gateway.known import Known
 from hub.gateway.openapi import Document
-from hub.gateway.protocol import IDLE_SECONDS, BoundedProtocol
-from hub.gateway.publish import Publishing
+from hub.gateway.protocol import CONNECTIONS, HEAD_SECONDS, IDLE_SECONDS, BoundedProtocol
+from hub.gateway.publish import SINGLE_VALUES, Publishing
 from hub.gateway.questions import Questions
 from hub.gateway.read_back import ReadBack
 from hub.gateway.table import table
@@ -44,6 +45,10 @@ from hub.views.views import Views
 
 log = structlog.get_logger(__name__)
 
+VALUES_EACH = 100
+"""So many values of JSON an event of a full batch may have on average; those of the catalogue have 15 to 40."""
+FILES = CONNECTIONS + 1_000
+"""The others are connections to the broker, views, and handshakes of TLS that are not over."""
 STOP_SECONDS = 2
 """So much longer than the broker may take: then what is still under way is answered 503."""
 LAST_SECONDS = 5.0
@@ -71,8 +76,28 @@ def run(
 
     `ids` is what was registered at the start, `look_up` tells what is since.
     """
+    _open_files()
     with _parts(settings, connection, rules, ids, look_up) as parts:
-        uvloop.run(_serve(parts, bound))
+        uvloop.run(_serve(parts, bound), loop_factory=_Loop)
+
+
+def _open_files() -> None:
+    """A connection is a file, and a shell lets a process have 1 024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if most < FILES:
+        log.warning("fewer connections than there may be: a process may not open as many files", found=hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+class _Loop(uvloop.Loop):
+    """Gives a TLS handshake no more time than a request's head: uvicorn has no word for it."""
+
+    async def create_server(self, *given: Any, **named: Any) -> Any:
+        if named.get("ssl"):
+            named["ssl_handshake_timeout"] = HEAD_SECONDS
+        return await super().create_server(*given, **named)
 
 
 @contextlib.contextmanager
@@ -115,7 +140,7 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
         await appender.stop(LAST_SECONDS)
 
 
-def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> ASGIApp:
+def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> Gateway:
     """All doors. Once `ending`, questions are answered with what there is."""
     settings, rules, metrics = parts.settings, parts.rules, parts.metrics
     bounds = bounds_of(settings)
@@ -145,6 +170,7 @@ def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) ->
 def bounds_of(settings: Settings) -> Bounds:
     return Bounds(
         body_bytes=int(settings.gateway_body_mib * MIB),
+        values=max(SINGLE_VALUES, VALUES_EACH * settings.gateway_batch_events),
         batch_events=settings.gateway_batch_events,
         body_seconds=settings.gateway_body_seconds,
         waiting_bytes=int(settings.gateway_waiting_mib * MIB),
@@ -152,10 +178,10 @@ def bounds_of(settings: Settings) -> Bounds:
     )
 
 
-def _config(parts: Parts, app: ASGIApp) -> uvicorn.Config:
+def _config(parts: Parts, app: Gateway) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        **uvicorn_tls(parts.settings, BoundedProtocol),
+        **uvicorn_tls(parts.settings, BoundedProtocol, app),
         ws="none",
         lifespan="off",
         log_config=None,

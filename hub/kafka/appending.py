@@ -3,7 +3,8 @@
 Rows of one call that go to one partition wait on one future, whichever record batch they came to lie in; so a thousand
 events cost a handful of futures. No batch is ever given up while its producer is used: it is sent until the broker has
 taken it. Who cannot wait so long is told `Retry`, and the record may be there all the same. A partition that takes
-nothing keeps only its own records waiting.
+nothing keeps only its own records waiting. A producer that is used no more sends what it has while the next one is used
+already.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 PROBE_SECONDS = 1.0
 RENEW_SECONDS = 0.5
+SOON_SECONDS = 1.0
+"""For the next producer, which takes some 20 ms where the broker answers."""
 CLOSE_SECONDS = 5.0
 
 Line = tuple[bytes, bytes, bytes]
@@ -45,8 +48,9 @@ class Appender:
         self._line = deque[tuple[float, asyncio.Future[bool]]]()
         self._timer: asyncio.TimerHandle | None = None
         self._producer: IdempotentProducer | None = None
-        self._leaving: IdempotentProducer | None = None
+        self._leaving = dict[IdempotentProducer, asyncio.Task[None]]()
         self._renewing: asyncio.Task[None] | None = None
+        self._soon = False
 
     async def start(self) -> None:
         """Raises what aiokafka raises where no broker answers."""
@@ -54,18 +58,21 @@ class Appender:
 
     @property
     def away(self) -> bool:
-        """Whether there is no producer now."""
-        return self._producer is None
+        """Whether there is no producer, nor one to be had in a moment."""
+        return self._producer is None and not self._soon
 
     @property
     def waiting_bytes(self) -> int:
         """Of records that the broker has not taken yet."""
-        return sum(producer.waiting_bytes for producer in (self._producer, self._leaving) if producer)
+        waiting = self._producer.waiting_bytes if self._producer else 0
+        for leaving in self._leaving:
+            waiting += leaving.waiting_bytes
+        return waiting
 
     async def reachable(self) -> bool:
         """Whether the broker takes records as far as is known, or answers at least: where all that waits is stuck, it
         is asked. Else a stuck partition among idle ones would look like a broker that is away."""
-        producer = self._producer
+        producer = self._producer or await self._next()
         if producer is None:
             return False
         if not producer.all_stuck:
@@ -79,7 +86,7 @@ class Appender:
     async def append(self, topic: str, lines: Sequence[Line]) -> list[Place]:
         """Where each line is, in their order. Raises `Retry` when the broker has not taken all of them in time: some
         may be there, others may still come."""
-        producer = self._producer
+        producer = self._producer or await self._next()
         if producer is None:
             raise Retry("there is no producer at the moment")
         targets = [_partition(topic, _number(line[0], self._partitions)) for line in lines]
@@ -95,12 +102,14 @@ class Appender:
 
     async def stop(self, seconds: float) -> None:
         """What was appended is sent, for so long; then it is given up."""
+        self._soon = False
         if self._renewing:
             self._renewing.cancel()
         producer, self._producer = self._producer, None
-        for each, patience in ((self._leaving, 0.0), (producer, seconds)):
-            if each is not None:
-                await each.close(patience)
+        for leaving in list(self._leaving):
+            await leaving.close(0)
+        if producer is not None:
+            await producer.close(seconds)
 
     def _wait(self, future: asyncio.Future[Any]) -> asyncio.Future[bool]:
         """Whether it is done in time. All wait equally long, so one timer will do, for whoever has waited longest."""
@@ -124,18 +133,28 @@ class Appender:
 
     def _renew(self, why: str) -> None:
         """A batch that was refused leaves a gap in its producer's numbers: that producer is used no more."""
-        self._leaving, self._producer = self._producer, None
-        if self._leaving is not None:
+        leaving, self._producer = self._producer, None
+        if leaving is not None:
             log.warning("the broker refused a batch: a new producer is started", why=why)
-            self._renewing = asyncio.create_task(self._replace(self._leaving))
+            self._leaving[leaving] = asyncio.create_task(self._leave(leaving))
+            self._renewing, self._soon = asyncio.create_task(self._replace()), True
 
-    async def _replace(self, producer: IdempotentProducer) -> None:
+    async def _leave(self, producer: IdempotentProducer) -> None:
         await producer.close(CLOSE_SECONDS)
-        self._leaving = None
+        del self._leaving[producer]
+
+    async def _next(self) -> IdempotentProducer | None:
+        """The producer that is being started, where it comes in a moment."""
+        if self._renewing and self._soon:
+            await asyncio.wait({self._renewing}, timeout=SOON_SECONDS)
+        return self._producer
+
+    async def _replace(self) -> None:
         while True:
             try:
                 self._producer = await self._started()
             except Exception as error:
+                self._soon = False
                 log.warning("no producer yet", error=type(error).__name__)
                 await asyncio.sleep(RENEW_SECONDS)
             else:

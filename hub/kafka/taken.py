@@ -45,6 +45,11 @@ class Taken(NamedTuple):
 
 
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    def __init__(self, tp: Any, records: Any, *more: Any, **named: Any) -> None:
+        super().__init__(tp, records, *more, **named)
+        self.oldest: int | None = getattr(records, "oldest", None)
+        """When the first of them was written, in milliseconds since 1970."""
+
     def _consumer_record(self, tp: Any, record: Any) -> Taken:
         return Taken(tp.topic, tp.partition, record.offset, record.timestamp, record.key, record.value, record.headers)
 

@@ -17,6 +17,9 @@ from aiokafka.record.memory_records import MemoryRecords
 OVERHEAD = 12
 """Bytes before a batch's own: base offset and length."""
 
+HEADER, MAGIC_AT, ATTRIBUTES_AT, LOG_APPEND_TIME = 61, 16, 21, 0x08
+"""Of a batch; source: Apache Kafka, "Message Format"."""
+
 
 class TolerantRecords:
     """What aiokafka's fetcher takes for `MemoryRecords`: the same, but a batch that cannot be read is read anew."""
@@ -24,6 +27,15 @@ class TolerantRecords:
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
         self._records: Any = MemoryRecords(data)
+
+    @property
+    def oldest(self) -> int | None:
+        """When the first batch was written (the last of its records, where the broker says when), in milliseconds since
+        1970; None where there is no whole one, or it is of a format before Kafka 0.11."""
+        if len(self._data) < HEADER or self._data[MAGIC_AT] < 2:
+            return None
+        attributes, _, first, last = struct.unpack_from(">hiqq", self._data, ATTRIBUTES_AT)
+        return int(last if attributes & LOG_APPEND_TIME else first)
 
     def has_next(self) -> bool:
         return bool(self._records.has_next())

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.conn import CloseReason
-from aiokafka.errors import DuplicateSequenceNumber, IllegalOperation, KafkaError, NoError
+from aiokafka.errors import DuplicateSequenceNumber, IllegalOperation, KafkaConnectionError, KafkaError, NoError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
@@ -72,6 +72,13 @@ class TransactionalProducer:
         self.producer_id, self.producer_epoch = answer.producer_id, answer.producer_epoch
         # all at once: looked up one by one, at the first record for each, they would hold up the first transactions
         await self.client.set_topics(list(topics))
+
+    async def know(self, topics: Iterable[str]) -> Collection[str]:
+        """Look up where these topics are; returns those that are not there. Raises `KafkaError` where no node says."""
+        asked = list(topics)
+        if not await self.client.set_topics(asked):
+            raise KafkaConnectionError("no node tells which topics there are")
+        return [topic for topic in asked if not self.client.cluster.partitions_for_topic(topic)]
 
     async def close(self) -> None:
         """A transaction that is open is ended by the successor's start."""

@@ -40,6 +40,9 @@ CASE = b"case/"
 CONFLICT = Rejection(
     Code.IDENTITY_CONFLICT, "recognise", "expected the content first sent under this id, found other content"
 )
+WITHDRAWN = Rejection(
+    Code.TYPE_UNKNOWN, "read", "the type was taken out of the catalogue after the event had passed the gate"
+)
 RAW = ("id", "event_id", "version", "accepted", "decided")
 """Fields of a receipt that are given as the bytes they are written as."""
 
@@ -77,7 +80,7 @@ class Ledger:
     name = "ledger"
 
     def __init__(self, rules: Rulebook, clock: Callable[[], int]) -> None:
-        self._rules, self._clock = rules, clock
+        self._rules, self._clock, self._since = rules, clock, clock()
         self._ways: dict[tuple[bytes, bytes], Way] = {}
         known = product(sorted(rules.catalogue.agencies), sorted(rules.catalogue.streams))
         self._channels = {channel: number for number, channel in enumerate(known)}
@@ -95,6 +98,9 @@ class Ledger:
         left = defaultdict[tuple[str, str], int](int)
         for record in records:
             arrived = self._read(record)
+            if arrived is None:
+                self._reject(record, read_attributes(record.headers), WITHDRAWN, result)
+                continue
             way, who, what = arrived[1], arrived[4], arrived[5]
             key = record.key or b""
             state_key = key if way.personal else CASE + key
@@ -128,11 +134,14 @@ class Ledger:
         """A number for a source and stream; those that are no longer in the catalogue come behind the others."""
         return self._channels.setdefault((source, stream), len(self._channels))
 
-    def _read(self, record: Record) -> Arrived:
+    def _read(self, record: Record) -> Arrived | None:
+        """None for an event of a type that was taken out of the catalogue."""
         named, value = dict(record.headers), record.value or b""
         try:
             source, id = named["ce_source"], named["ce_id"]
-            way = self._ways.get((value[:5], source)) or self._way(value, named)
+            way = self._ways.get((value[:5], source)) or self._way(record, value, named)
+            if way is None:
+                return None
             time, sequence = trusted_time(named["ce_time"]), named.get("ce_sequence")
             numbered = None if sequence is None else int(sequence)
         except (KeyError, ValueError) as error:
@@ -142,12 +151,17 @@ class Ledger:
         what = way.content(time, numbered, reading[3])
         return record, way, named, reading, who, what, who.hex().encode(), time, numbered
 
-    def _way(self, value: bytes, named: Mapping[str, bytes]) -> Way:
+    def _way(self, record: Record, value: bytes, named: Mapping[str, bytes]) -> Way | None:
+        """None where the catalogue no longer has the type. What passed the gate since the start of this process may be
+        of a type that it does not have yet: another worker's catalogue does."""
         schema_id = schema_id_of(value)
         reader = self._rules.ledger_readers.get(schema_id)
         if reader is None:
+            if named["ce_type"].decode() not in self._rules.catalogue.types and record.timestamp < self._since:
+                return None
             raise SchemaWanted(schema_id)  # the gate knew it: perhaps that of another worker, and since a moment
-        agency = self._rules.agency_of_topic[named["hub_origin"].decode().split("/")[0]]
+        # Not asked of the catalogue: what an agency said while it was in there counts, whenever the ledger gets to it.
+        agency = named["hub_origin"].decode().split("/")[0].removeprefix("in.")
         channel = self._channel(agency, reader.type.stream)
         way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, self._forms, reader, agency, channel)
         return way

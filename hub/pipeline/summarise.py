@@ -6,6 +6,7 @@ taken out or changed unseen.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
@@ -31,6 +32,21 @@ class Chain(NamedTuple):
     writer: str
     number: int = 0
     hash: bytes = NOTHING
+
+    @property
+    def key(self) -> bytes:
+        """Of the note in `state.hub` with this end."""
+        return f"audit/{self.writer}".encode()
+
+    def note(self) -> bytes:
+        """That note's value."""
+        return json.dumps({"number": self.number, "hash": self.hash.hex()}).encode()
+
+    @classmethod
+    def noted(cls, writer: str, note: bytes) -> Chain:
+        """The end that a note states."""
+        found = json.loads(note)
+        return cls(writer, found["number"], bytes.fromhex(found["hash"]))
 
     def add(self, codecs: Packs, entry: dict[str, Any]) -> tuple[bytes, Chain]:
         """The wire bytes of the next entry, and the chain that ends in it."""

@@ -168,14 +168,19 @@ def _response(answer: Any, status: int = 200) -> Response:
     return Response(text, status, media_type=JSON)
 
 
-async def _refused(request: Request, refused: Exception) -> Response:
-    assert isinstance(refused, Refused)
-    response = _response({"error_code": refused.code, "message": str(refused)}, refused.status)
-    if refused.status == 401:
+async def _refused(request: Request, found: Exception) -> Response:
+    assert isinstance(found, Refused)
+    return refused(found)
+
+
+def refused(found: Refused) -> Response:
+    """The answer that says so."""
+    response = _response({"error_code": found.code, "message": str(found)}, found.status)
+    if found.status == 401:
         response.headers["www-authenticate"] = 'Basic realm="schema registry"'
-    if refused.status == 408:
+    if found.status == 408:
         response.headers["connection"] = "close"
-    if refused.status in (429, 503):
+    if found.status in (429, 503):
         response.headers["retry-after"] = "1"
     return response
 

@@ -13,12 +13,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from hub.access import Audit, Denied
-from hub.access.doorkeeper import Tells
+from hub.access import Audit
+from hub.access import Denied as NotLetIn
+from hub.access.doorkeeper import Doorkeeper, Tells
 from hub.errors import Admission
 from hub.metrics import HTTP_REJECTED, HTTP_REQUESTS, HTTP_SECONDS, Metrics
-from hub.registry.rest import Observe
+from hub.registry import refusals
+from hub.registry.rest import Observe, refused
 from hub.registry.rights import Told
 from hub.registry.store import Store
 
@@ -78,13 +81,30 @@ def changes(audit: Audit, types: Container[str]) -> Told:
     return changed
 
 
-def not_let_in(metrics: Metrics) -> Callable[[Denied], None]:
+def not_let_in(metrics: Metrics) -> Callable[[NotLetIn], None]:
     """Counts proofs that are wrong; the doorkeeper has told the audit."""
 
-    def told(denied: Denied) -> None:
+    def told(denied: NotLetIn) -> None:
         metrics.count(HTTP_REJECTED, denied.agency or NOBODY, denied.code)
 
     return told
+
+
+class Unproved:
+    """Those whom TLS does not prove (`hub.access.tls.Unproved`)."""
+
+    def __init__(self, keeper: Doorkeeper, metrics: Metrics) -> None:
+        self._keeper, self._metrics = keeper, metrics
+
+    def bad_certificate(self) -> None:
+        self._keeper.bad_certificate()
+        self._metrics.count(HTTP_REJECTED, NOBODY, Admission.CERTIFICATE_INVALID)
+
+    async def without_certificate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        denied = self._keeper.without_certificate()
+        self._metrics.count(HTTP_REJECTED, NOBODY, denied.code)
+        answer = refused(refusals.denied("Read", "Cluster", denied.detail))
+        await answer(scope, receive, send)
 
 
 def serve(app: Starlette, bound: socket.socket, tls: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import NotEnoughReplicasError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, NotEnoughReplicasError
 from kafka.admin import NewTopic
 
 from hub.avro.packed import NO_HEADERS
@@ -43,6 +43,17 @@ def not_enough_replicas(monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
 
     def told(answer: Any) -> Any:
         return [(tp, few if tp.topic == topic else code, offset) for tp, code, offset in honest(answer)]
+
+    monkeypatch.setattr(idempotent, "_told", told)
+
+
+def refuses(monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
+    """As a leader answers that will never take a batch."""
+    honest = idempotent._told
+    never = MessageSizeTooLargeError.errno
+
+    def told(answer: Any) -> Any:
+        return [(tp, never if tp.topic == topic else code, offset) for tp, code, offset in honest(answer)]
 
     monkeypatch.setattr(idempotent, "_told", told)
 
@@ -141,5 +152,52 @@ def test_a_broker_that_answers_nothing_is_not_reachable(
         assert not await appender.reachable()
         await appender.stop(SECONDS / 4)
         assert appender.away and not await appender.reachable()
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_a_batch_that_is_refused_for_good_holds_nobody_else_up(
+    embedded: Connection, topics: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its producer still sends what others wait for, however long; who comes meanwhile has another one."""
+    bad, good = topics
+
+    async def scenario() -> None:
+        appender = await started(embedded, topics)
+        old: Any = appender._producer
+        with monkeypatch.context() as bent:
+            not_enough_replicas(bent, good)
+            slow = asyncio.create_task(appender.append(good, lines(b"other")))
+            await asyncio.sleep(SECONDS / 10)
+            refuses(bent, bad)
+            assert await refused(appender, bad) < SECONDS / 2
+        assert not appender.away, "a request that comes now is read"
+        began = asyncio.get_running_loop().time()
+        assert await appender.append(good, lines()) and appender._producer is not old
+        assert asyncio.get_running_loop().time() - began < SECONDS / 2
+        assert len(await slow) == 1, "what waited is sent all the same"
+        await asyncio.gather(*appender._leaving.values())
+        assert appender.waiting_bytes == 0
+        await appender.stop(SECONDS)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_a_producer_that_cannot_be_had_is_not_waited_for(
+    embedded: Connection, topics: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none(*_: Any) -> None:
+        raise KafkaConnectionError
+
+    async def scenario() -> None:
+        appender = await started(embedded, topics)
+        with monkeypatch.context() as bent:
+            refuses(bent, topics[0])
+            bent.setattr(idempotent.IdempotentProducer, "start", none)
+            await refused(appender, topics[0])
+            await asyncio.sleep(SECONDS / 5)
+            assert appender.away and await refused(appender, topics[1]) < SECONDS / 10
+        assert await taken(appender, topics[1])
+        await appender.stop(SECONDS)
 
     asyncio.run(asyncio.wait_for(scenario(), 30))

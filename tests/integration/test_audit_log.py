@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from brokers import make_topic
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from world import rules, schemas
@@ -17,8 +18,6 @@ from hub.access import Audit, audit_log
 from hub.access.audit_log import AuditLog
 from hub.access.entries import unpacker
 from hub.access.verify import verify
-from hub.admin.topics import apply, plan
-from hub.admin.wanted import TopicSpec
 from hub.engine import rebuild
 from hub.errors import Retry
 from hub.kafka.clients import producer
@@ -60,8 +59,7 @@ class Topic:
 
 @pytest.fixture
 def topic(broker: Connection, name: Name, monkeypatch: pytest.MonkeyPatch) -> Topic:
-    made = name("audit")
-    apply(broker, plan(broker, {made: TopicSpec(made, 3, 1, {})}))
+    made = make_topic(broker, name("audit"), 3)
     monkeypatch.setattr(audit_log, "TOPIC", made)
     return Topic(broker, made)
 
@@ -178,6 +176,6 @@ def test_a_topic_that_is_not_there_is_waited_for(
     with topic.writer("gateway") as log:
         with pytest.raises(Retry, match=late):
             log.write([entry("1")])
-        apply(broker, plan(broker, {late: TopicSpec(late, 1, 1, {})}))
+        make_topic(broker, late)
         log.write([entry("1")])
     assert topic.actions() == ["1"]

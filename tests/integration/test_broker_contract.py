@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, MessageSizeTooLargeError, ProducerFenced
+from brokers import make_topic
 
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
@@ -18,17 +19,8 @@ from hub.kafka.reading import Record, read_all, tail
 Name = Callable[[str], str]
 MIB = 1 << 20
 PATIENCE = 60.0
-
-
-def make_topic(broker: Connection, topic: str, partitions: int = 1, **configs: str) -> str:
-    spec = {"num_partitions": partitions, "replication_factor": 1, "configs": _dotted(configs)}
-    with admin(broker) as client:
-        client.create_topics({topic: spec}, wait_for_metadata=True)
-    return topic
-
-
-def _dotted(configs: dict[str, str]) -> dict[str, str]:
-    return {name.replace("_", "."): value for name, value in configs.items()}
+KEPT = {"retention_ms": "-1"}
+"""For records of years ago: retention goes by a record's time, and takes them whenever the broker looks for such."""
 
 
 async def produce(broker: Connection, topic: str, values: Iterable[bytes], **more: Any) -> list[int]:
@@ -84,7 +76,7 @@ def test_a_topic_does_not_come_about_by_being_named(broker: Connection, name: Na
 
 
 def test_a_record_comes_back_as_it_was_sent(broker: Connection, name: Name) -> None:
-    topic = make_topic(broker, name("as-sent"), 2)
+    topic = make_topic(broker, name("as-sent"), 2, **KEPT)
     headers = [("ce_id", b"1"), ("ce_id", b"2"), ("empty", b"")]
     asyncio.run(produce(broker, topic, [b"\x00value"], headers=headers, partition=1))
     asyncio.run(produce(broker, topic, [b"keyed"], key=b"k", partition=0, timestamp_ms=1_700_000_000_000))
@@ -209,7 +201,7 @@ def test_a_group_goes_on_where_it_committed(broker: Connection, name: Name) -> N
 
 
 def test_offsets_are_found_by_time(broker: Connection, name: Name) -> None:
-    topic = make_topic(broker, name("time"))
+    topic = make_topic(broker, name("time"), **KEPT)
     start = 1_700_000_000_000
 
     async def write() -> None:
@@ -240,10 +232,11 @@ def test_what_is_too_large_is_refused_to_its_publisher(
     assert len(list(read_all(broker, topic))) == (0 if refused else 1)
 
 
-def test_the_broker_says_when_where_it_is_told_to(broker: Connection, name: Name) -> None:
+@pytest.mark.parametrize("hours", [-24 * 365, 25])  # Kafka refuses what is an hour ahead where clients say when
+def test_the_broker_says_when_where_it_is_told_to(broker: Connection, name: Name, hours: int) -> None:
     topic = make_topic(broker, name("clock"), message_timestamp_type="LogAppendTime")
     before = time.time() * 1000
-    asyncio.run(produce(broker, topic, [b"x"], timestamp_ms=1_000_000_000_000))
+    asyncio.run(produce(broker, topic, [b"x"], timestamp_ms=int(before) + hours * 3_600_000))
     (record,) = read_all(broker, topic)
     assert before - 5 <= record.timestamp <= time.time() * 1000 + 5
 

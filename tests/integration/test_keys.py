@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from brokers import make_topic
 
 from hub.admin import keys
-from hub.admin.topics import TopicSpec, apply, plan
 from hub.errors import ConfigError
 from hub.kafka.connection import Connection
 from hub.kafka.reading import read_all
@@ -16,8 +16,8 @@ FIRST, OTHER = b"a" * 32, b"b" * 32
 def test_the_first_key_stands_and_another_one_is_refused(
     broker: Connection, name: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "TOPIC", topic := name("state"))  # type: ignore[operator]
-    apply(broker, plan(broker, {topic: TopicSpec(topic, 1, 1, {"cleanup.policy": "compact"})}))
+    topic = make_topic(broker, name("state"), cleanup_policy="compact")  # type: ignore[operator]
+    monkeypatch.setattr(keys, "TOPIC", topic)
     assert keys.compare(broker, FIRST) is keys.Match.UNKNOWN
     keys.claim(broker, FIRST)
     keys.claim(broker, FIRST)

@@ -30,7 +30,7 @@ from confluent_kafka.schema_registry import (
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
-from registry_server import Registry, make_topic, remove_topic, sent, serving
+from registry_server import Registry, make_log, remove_topic, sent, serving
 
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
@@ -546,13 +546,13 @@ def test_no_version_is_42202(registry: Registry, name: Name, version: str) -> No
 
 
 def test_numbers_may_be_of_any_length(registry: Registry, name: Name) -> None:
-    subject, long = name("long"), "0" * 12 + "7" * 4400
+    subject, long = name("long"), "0" * 12 + "7" * 3900
     id = registry.register(subject, unlike(A, subject))
     assert registry.refused("GET", f"/schemas/ids/{long}") == (404, 404)
     assert registry.refused("GET", f"/subjects/{subject}/versions/{long}") == (422, 42202)
-    assert registry.refused("GET", "/schemas", limit=long) == (400, 400)
-    assert registry.get(f"/schemas/ids/{'0' * 4400}{id}") == registry.get(f"/schemas/ids/{id}")
-    assert registry.get(f"/subjects/{subject}/versions/{'0' * 4400}1")["id"] == id
+    assert registry.get("/schemas", limit=long)
+    assert registry.get(f"/schemas/ids/{'0' * 3900}{id}") == registry.get(f"/schemas/ids/{id}")
+    assert registry.get(f"/subjects/{subject}/versions/{'0' * 3900}1")["id"] == id
 
 
 def test_what_is_not_there_has_its_code(registry: Registry, name: Name) -> None:
@@ -649,7 +649,7 @@ def test_a_subject_may_hold_anything_printable(registry: Registry, name: Name) -
 def emptied(broker: Connection) -> Iterator[Connection]:
     """With an empty `_schemas`, which other tests remove as well."""
     remove_topic(broker)
-    make_topic(broker)
+    make_log(broker)
     yield broker
     remove_topic(broker)
 
@@ -764,7 +764,7 @@ def test_when_its_topic_is_made_anew_it_stops(fresh: Connection) -> None:
         for size in range(1, 7):
             registry.register(f"s{size}", {"type": "fixed", "name": "F", "size": size})
         remove_topic(fresh)
-        make_topic(fresh)
+        make_log(fresh)
         until_failed(registry)
 
 
@@ -811,7 +811,7 @@ def test_without_its_broker_it_answers_what_it_knows_and_writes_nothing(
     with contextlib.ExitStack() as running:
         broker = contextlib.ExitStack()
         connection = broker.enter_context(open_broker("embedded", tmp_path))
-        make_topic(connection)
+        make_log(connection)
         registry = Registry(running.enter_context(serving(connection)))
         id = registry.register("known", '"int"')
         monkeypatch.setattr("hub.registry.store.WRITE_SECONDS", 1.0)

@@ -7,9 +7,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from brokers import make_topic
 
-from hub.admin.topics import apply, plan
-from hub.admin.wanted import COMPACTED, TopicSpec
 from hub.catalogue import load
 from hub.errors import Fatal, Retry
 from hub.kafka.clients import admin, producer
@@ -25,7 +24,7 @@ A, B, C = '{"type":"int"}', '{"type":"long"}', '{"type":"string"}'
 def log(broker: Connection) -> Iterator[Connection]:
     """A broker with an empty `_schemas`."""
     remove(broker)
-    apply(broker, plan(broker, {TOPIC: TopicSpec(TOPIC, 1, 1, COMPACTED)}))
+    make_topic(broker, TOPIC, cleanup_policy="compact")
     yield broker
     remove(broker)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.client import RemoteDisconnected
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -34,13 +36,29 @@ from hub.settings import Settings
 
 MOD, STRANGER = "urn:az:agency:mod", "urn:az:agency:nobody"
 AGENCIES = {"mod", "mia"}
+NOBODY: Any = SimpleNamespace(bad_certificate=None, without_certificate=None)
 
 
-class Quiet:
-    """Nobody is told of denials."""
+class Auditors:
+    """What the audit is told."""
 
-    def denied(self, *_: object, **__: object) -> None:
-        pass
+    def __init__(self) -> None:
+        self.denials: list[tuple[str | None, str, str]] = []
+
+    def denied(self, agency: str | None, action: str, code: str, count: int = 1) -> None:
+        self.denials.append((agency, action, code))
+
+
+class Unproved:
+    """As a door has it (`hub.access.tls.Unproved`)."""
+
+    def __init__(self, keeper: Doorkeeper) -> None:
+        self._keeper = keeper
+        self.bad_certificate = keeper.bad_certificate
+
+    async def without_certificate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        denied = self._keeper.without_certificate()
+        await JSONResponse({"code": denied.code}, denied.status)(scope, receive, send)
 
 
 class World:
@@ -50,6 +68,7 @@ class World:
         self.folder, self.protocol = folder, protocol
         self.servers, self.clients = Authority(folder, "servers"), Authority(folder, "clients")
         self.server = self.servers.server()
+        self.audit = Auditors()
 
     @contextmanager
     def serving(self, **given: Any) -> Iterator[int]:
@@ -57,7 +76,7 @@ class World:
         tls = {"tls_cert": self.server.cert, "tls_key": self.server.key, "tls_client_ca": self.clients.file}
         settings = Settings(**(tls | given))
         certificates = Certificates(AGENCIES, settings.client_certificates)
-        keeper = Doorkeeper("test", Tokens(self.folder / "none.json"), AGENCIES, certificates, Quiet())
+        keeper = Doorkeeper("test", Tokens(self.folder / "none.json"), AGENCIES, certificates, self.audit)
 
         async def who(request: Request) -> JSONResponse:
             try:
@@ -67,7 +86,7 @@ class World:
             return JSONResponse({"agency": caller.agency, "proof": caller.proof})
 
         app = Starlette(routes=[Route("/", who, methods=["GET", "POST"])])
-        kwargs = uvicorn_tls(settings, self.protocol)
+        kwargs = uvicorn_tls(settings, self.protocol, Unproved(keeper))
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", **kwargs))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
@@ -151,12 +170,15 @@ def test_a_certificate_that_is_not_good_ends_the_handshake(world: World, tmp_pat
         world.refused(port, world.servers.client(MOD))  # the server's authority signs no clients
         world.refused(port, world.servers.server())
         assert world.ask(port, world.clients.client(MOD))[0] == 200
+    assert world.audit.denials == [(None, "come in at test", "certificate_invalid")] * 4
 
 
 def test_where_one_is_required_nobody_comes_in_without(world: World) -> None:
     with world.serving(tls_clients="required") as port:
-        world.refused(port)
+        assert world.ask(port) == world.ask(port, body=b"x" * 100_000) == (403, {"code": "certificate_missing"})
         assert world.ask(port, world.clients.client(MOD))[0] == 200
+        world.refused(port, world.servers.client(MOD))
+    assert [code for _, _, code in world.audit.denials] == ["certificate_missing"] * 2 + ["certificate_invalid"]
 
 
 def test_where_no_authority_is_named_certificates_mean_nothing(world: World) -> None:
@@ -187,13 +209,16 @@ def test_old_versions_of_tls_are_not_spoken(world: World) -> None:
 
 def test_tls_that_cannot_be_is_said_at_the_start(world: World, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="HUB_TLS_KEY"):
-        uvicorn_tls(Settings(tls_cert=world.server.cert), H11Protocol)
+        uvicorn_tls(Settings(tls_cert=world.server.cert), H11Protocol, NOBODY)
     with pytest.raises(ConfigError, match="HUB_TLS_CERT"):
-        uvicorn_tls(Settings(tls_client_ca=world.clients.file), H11Protocol)
+        uvicorn_tls(Settings(tls_client_ca=world.clients.file), H11Protocol, NOBODY)
+    for given in ({}, {"tls_cert": world.server.cert, "tls_key": world.server.key}):
+        with pytest.raises(ConfigError, match="HUB_TLS_CLIENT_CA"):
+            uvicorn_tls(Settings(tls_clients="required", **given), H11Protocol, NOBODY)
     missing = tmp_path / "missing.pem"
     with pytest.raises(ConfigError, match="missing.pem"):
-        uvicorn_tls(Settings(tls_cert=missing, tls_key=world.server.key), H11Protocol)
+        uvicorn_tls(Settings(tls_cert=missing, tls_key=world.server.key), H11Protocol, NOBODY)
     other = world.servers.server()
     with pytest.raises(ConfigError, match="cannot use the TLS files"):
-        uvicorn_tls(Settings(tls_cert=world.server.cert, tls_key=other.key), H11Protocol)
-    assert uvicorn_tls(Settings(), H11Protocol) == {"http": H11Protocol}
+        uvicorn_tls(Settings(tls_cert=world.server.cert, tls_key=other.key), H11Protocol, NOBODY)
+    assert uvicorn_tls(Settings(), H11Protocol, NOBODY) == {"http": H11Protocol}

@@ -10,18 +10,19 @@ from unittest import mock
 
 import pytest
 from archive import PATIENCE, Archive
-from brokers import require_apache
+from brokers import make_topic, require_apache
 from confluent_kafka import Producer
-from kafka import TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import ClusterAuthorizationFailedError, KafkaTimeoutError, NotControllerError
 
 from hub.admin import copies
 from hub.admin.copies import more_copies, spread
 from hub.admin.retention import DAY, FOREVER, longest, milliseconds
-from hub.admin.topics import Found, TopicSpec, apply, compare, plan, plan_for, wanted
+from hub.admin.topics import Found, TopicSpec, apply, compare, plan_for, wanted
+from hub.admin.unread import unread
 from hub.catalogue import Catalogue, load
 from hub.errors import ConfigError
-from hub.kafka.clients import admin
+from hub.kafka.clients import admin, consumer, producer
 from hub.kafka.cluster import Cluster
 from hub.kafka.connection import Connection
 
@@ -77,6 +78,11 @@ def test_limits_are_those_of_the_contract(specs: dict[str, TopicSpec]) -> None:
     assert dead["max.message.bytes"] == str(4 << 20)
     compacted = {name for name, spec in specs.items() if spec.configs.get("cleanup.policy") == "compact"}
     assert compacted == {"state.ledger", "state.hub", "status.person", "_schemas"}
+
+
+def test_how_long_a_record_is_kept_is_no_matter_of_anybodys_clock(specs: dict[str, TopicSpec]) -> None:
+    """A worker's whose clock is a month slow, any more than a publisher's."""
+    assert {spec.configs["message.timestamp.type"] for spec in specs.values()} == {"LogAppendTime"}
 
 
 def test_events_are_kept_as_long_as_the_longest_of_their_types(
@@ -161,40 +167,63 @@ def test_one_node_has_one_copy(broker: Connection, catalogue: Catalogue) -> None
 def test_applying_twice_changes_nothing(broker: Connection, catalogue: Catalogue) -> None:
     specs = wanted(catalogue, 1)  # Apache Kafka makes some 150 partitions a second
     with without(broker, specs):
-        first = plan(broker, specs)
+        first = plan_for(broker, catalogue, 1, None)
         assert {spec.name for spec in first.create} == set(specs)
         assert apply(broker, first) == ()
-        second = plan(broker, specs)
+        second = plan_for(broker, catalogue, None, None)
         assert second.empty
         assert set(second.unchanged) == set(specs)
         assert (second.drift, second.notes) == ((), ())
         assert apply(broker, first) == ()  # an old plan, or somebody else at the same time
 
 
-def test_what_differs_is_altered_or_reported(broker: Connection, specs: dict[str, TopicSpec]) -> None:
-    some = {name: specs[name] for name in ("in.mod", "audit", "dlq.mod")}
-    older = some | {
-        "in.mod": replace(some["in.mod"], configs={"retention.ms": "1000"}),
-        "audit": replace(some["audit"], partitions=1),
-    }
-    with without(broker, [*some, "of-somebody-else"]):
-        with admin(broker) as client:
-            client.create_topics({"of-somebody-else": {"num_partitions": 1, "replication_factor": 1}})
-        apply(broker, plan(broker, older))
-        found = plan(broker, some)
-        assert {(change.topic, change.what) for change in found.alter} == {
-            ("in.mod", what) for what in some["in.mod"].configs
-        }
+def test_what_differs_is_altered_or_reported(
+    broker: Connection, catalogue: Catalogue, specs: dict[str, TopicSpec]
+) -> None:
+    with without(broker, [*specs, "of-somebody-else"]):
+        make_topic(broker, "of-somebody-else")
+        make_topic(broker, "in.mod", PARTITIONS, retention_ms="1000")
+        make_topic(broker, "audit", 1, retention_ms="-1")
+        found = plan_for(broker, catalogue, PARTITIONS, None)
+        changes = {(change.topic, change.what) for change in found.alter}
+        assert changes >= {("in.mod", what) for what in specs["in.mod"].configs}
+        assert {topic for topic, _ in changes} == {"in.mod", "audit"}
         assert [str(change) for change in found.drift] == ["audit: number of partitions is 1, wanted 2"]
         assert "of-somebody-else" in found.foreign
-        assert apply(broker, found) == ()
-        assert plan(broker, some).empty
+        assert apply(broker, replace(found, create=())) == ()
+        assert not plan_for(broker, catalogue, PARTITIONS, None).alter
 
 
-def test_a_refused_topic_is_named_with_the_reason(broker: Connection) -> None:
+@pytest.mark.parametrize(
+    ("found", "wanted", "deletes"),
+    [("-1", "1000", True), ("2000", "1000", True), ("1000", "2000", False), ("1000", "-1", False)],
+)
+def test_nothing_is_kept_for_less_long_unless_somebody_says_so(found: str, wanted: str, deletes: bool) -> None:
+    spec = TopicSpec("in.mod", 4, 1, {"retention.ms": wanted})
+    plan = compare({"in.mod": spec}, {"in.mod": Found(4, 1, {"retention.ms": found})})
+    assert (len(plan.alter), len(plan.shorter)) == ((0, 1) if deletes else (1, 0))
+    assert len(plan.shortened().alter) == 1 and not plan.unchanged
+
+
+def test_what_nobody_reads_any_more_is_named(broker: Connection, name: object) -> None:
+    """The agency was taken out of the catalogue while records of it waited."""
+    hub, left, done, never = (name(prefix) for prefix in ("hub", "in.left", "in.done", "in.never"))  # type: ignore[operator]
+    with producer(broker) as client:
+        for topic in (left, done, never):
+            make_topic(broker, topic)
+            for value in (b"1", b"2", b"3"):
+                client.send(topic, value)
+    with consumer(broker, group=f"{hub}.gate") as client:
+        read = {TopicPartition(topic, 0): OffsetAndMetadata(at, "", -1) for topic, at in ((left, 1), (done, 3))}
+        client.assign(list(read))
+        client.commit(read)
+    assert unread(broker, hub, [left, done, never, "out.left", "events.never"]) == {left: 2}
+
+
+def test_a_refused_topic_is_named_with_the_reason(broker: Connection, catalogue: Catalogue) -> None:
     impossible = TopicSpec("impossible", 1, 3, {})
     with pytest.raises(ConfigError, match=r"impossible: .*replication factor"):
-        apply(broker, plan(broker, {"impossible": impossible}))
+        apply(broker, replace(plan_for(broker, catalogue, PARTITIONS, 1), create=(impossible,), alter=()))
 
 
 def test_a_broker_that_does_not_tell_its_configuration_is_noted() -> None:

@@ -13,9 +13,11 @@ from kafka.admin import NewTopic
 
 from hub.engine import transaction
 from hub.engine.transaction import Transactions
+from hub.errors import Fatal
 from hub.event import Output
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
+from hub.kafka.reading import read_all
 
 Name = Callable[[str], str]
 
@@ -49,6 +51,24 @@ def test_partitions_of_a_commit_before_a_break_are_committed_again(apache: Conne
         await reader.stop()
 
     asyncio.run(scenario())
+
+
+def test_an_agency_that_was_taken_out_still_gets_its_receipts(broker: Connection, name: Name) -> None:
+    """As long as its topics are there; else the worker says which are not, and ends."""
+    own, theirs, away = made(broker, name("out")), made(broker, name("receipts")), name("receipts")
+    source = TopicPartition(made(broker, name("events")), 0)
+
+    async def scenario() -> None:
+        transactions = Transactions(broker, name("t"), name("g"), [own], 2)
+        await transactions.start()
+        for offset, topic in enumerate((theirs, own, theirs), 1):
+            await transactions.commit([Output(topic, 0, b"k", b"v")], {source: offset})
+        with pytest.raises(Fatal, match=f"^{away}: not there.*hub topics apply"):
+            await transactions.commit([Output(away, 0, b"k", b"v")], {source: 4})
+        await transactions.close()
+
+    asyncio.run(scenario())
+    assert [len(list(read_all(broker, topic, settle=5))) for topic in (own, theirs)] == [1, 2]
 
 
 def test_a_commit_that_never_ends_is_given_up(apache: Connection, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:

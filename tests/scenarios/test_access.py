@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -15,17 +16,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from brokers import make_topic
 from certificates import Authority, trusting
+from gateway_process import environment, secret_of
 from outside import Outside
 
 from hub import registry as schema_registry
 from hub.access.entries import unpacker
-from hub.admin.topics import apply, plan
-from hub.admin.wanted import TopicSpec
+from hub.kafka.address import free_ports
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
@@ -232,11 +235,23 @@ def _with(record: Record, value: bytes) -> Record:
 
 
 def _copied(broker: Connection, records: list[Record]) -> None:
-    specs = {name: TopicSpec(name, parts, 1, {}) for name, parts in (("_schemas", 1), ("audit", 4))}
-    apply(broker, plan(broker, specs))
+    make_topic(broker, "_schemas")
+    make_topic(broker, "audit", 4)
     with producer(broker) as client:
         for r in records:
             client.send(r.topic, key=r.key, value=r.value, partition=r.partition).get(timeout=30)
+
+
+def secured(folder: Path, clients: Authority, servers: Authority) -> dict[str, str]:
+    """Settings of a door with TLS, whose name in the audit is its own."""
+    server = servers.server()
+    return {
+        "HUB_DATA_DIR": str(folder),
+        "HUB_TLS_CERT": str(server.cert),
+        "HUB_TLS_KEY": str(server.key),
+        "HUB_TLS_CLIENT_CA": str(clients.file),
+        "HUB_INSTANCE": f"tls-{os.getpid()}-{folder.name}",
+    }
 
 
 @contextmanager
@@ -258,15 +273,7 @@ def registry(broker: Connection, **settings: str) -> Iterator[str]:
 
 def test_a_closed_registry_knows_agencies_by_certificate(hub: Outside, tmp_path: Path) -> None:
     servers, clients = Authority(tmp_path, "servers"), Authority(tmp_path, "clients")
-    server = servers.server()
-    settings = {
-        "HUB_DATA_DIR": str(tmp_path),
-        "HUB_TLS_CERT": str(server.cert),
-        "HUB_TLS_KEY": str(server.key),
-        "HUB_TLS_CLIENT_CA": str(clients.file),
-        "HUB_REGISTRY_OPERATORS": '["dsmf"]',
-        "HUB_INSTANCE": f"tls-{os.getpid()}-{tmp_path.name}",
-    }
+    settings = secured(tmp_path, clients, servers) | {"HUB_REGISTRY_OPERATORS": '["dsmf"]'}
     mod, operator, nobody = (clients.client(f"urn:az:agency:{code}") for code in ("mod", "dsmf", "nobody"))
     with registry(hub.hub.connection, **settings) as url:
 
@@ -294,3 +301,53 @@ def test_a_closed_registry_knows_agencies_by_certificate(hub: Outside, tmp_path:
         ("dsmf", None, f"registry: set the level FULL_TRANSITIVE {TYPE}"),
         ("dsmf", None, f"registry: take back the level {TYPE}"),
     }
+
+
+def answered(url: str, context: ssl.SSLContext) -> tuple[int, str]:
+    """Status and text; 0 where there is no answer."""
+    try:
+        with urllib.request.build_opener(urllib.request.HTTPSHandler(context=context)).open(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def test_who_comes_without_a_certificate_where_one_is_required_is_told_so_and_in_the_audit(
+    hub_on_embedded: Outside, tmp_path: Path
+) -> None:
+    """At both doors and on every path; also who shows one that is not valid is in the audit."""
+    hub = hub_on_embedded
+    servers, clients = Authority(tmp_path, "servers"), Authority(tmp_path, "clients")
+    settings = secured(tmp_path, clients, servers) | {"HUB_TLS_CLIENTS": "required"}
+    mod, nobody = trusting(servers, clients.client("urn:az:agency:mod")), trusting(servers)
+    bad = trusting(servers, clients.client("urn:az:agency:mod", lasts=-timedelta(days=1)))
+    settings["HUB_PERSON_SECRET"] = secret_of(hub.folder)
+    with registry(hub.hub.connection, **settings) as url:
+        assert [answered(f"{url}/subjects", each)[0] for each in (mod, nobody, bad)] == [200, 403, 0]
+        assert '"error_code":40301' in answered(f"{url}/healthz", nobody)[1]
+    (port,) = free_ports(1)
+    url, words = f"https://127.0.0.1:{port}", [sys.executable, "-m", "hub", "gateway", "--port", str(port)]
+    with subprocess.Popen(words, env=environment(hub.bootstrap, tmp_path, **settings)) as gateway:
+        deadline = time.monotonic() + 90
+        while answered(f"{url}/readyz", mod)[0] != 200:
+            assert gateway.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        for path in ("/v1/whoami", "/healthz", "/metrics", "/anything"):
+            status, said = answered(url + path, nobody)
+            assert status == 403 and json.loads(said)["code"] == "certificate_missing"
+            assert answered(url + path, bad) == (0, "")
+        assert json.loads(answered(f"{url}/v1/whoami", mod)[1])["agency"] == "mod"
+        rejected = [line for line in answered(f"{url}/metrics", mod)[1].splitlines() if "http_rejected_total{" in line]
+        assert {line.partition('code="')[2].partition('"')[0] for line in rejected} == {
+            "certificate_missing",
+            "certificate_invalid",
+        }
+        gateway.terminate()
+    for door in ("registry", "gateway"):
+        entries = Shop(hub).entries(writer=f"{door}.{settings['HUB_INSTANCE']}")
+        assert {(e["agency"], e["code"], e["action"]) for e in entries} == {
+            (None, "certificate_missing", f"come in at {door}"),
+            (None, "certificate_invalid", f"come in at {door}"),
+        }

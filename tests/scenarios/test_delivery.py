@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,13 +18,14 @@ from typing import Any
 
 import fastavro
 import pytest
-from kafka import TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 from kafka.admin import NewTopic
+from structlog.testing import capture_logs
 from workers import until
 
 from connectors.file_drop.connector import CONNECTOR as FILE_DROP
 from hub.delivery import run as runner
-from hub.delivery.observer import Unobserved
+from hub.delivery.observer import DeliveryObserver, Unobserved
 from hub.delivery.session import BATCH
 from hub.kafka import clients
 from hub.kafka.connection import Connection
@@ -117,14 +118,16 @@ class Hub:
         ]
 
     @contextmanager
-    def process(self, name: str = "memory", **settings: Any) -> Iterator[threading.Event]:
+    def process(
+        self, name: str = "memory", observer: DeliveryObserver | None = None, **settings: Any
+    ) -> Iterator[threading.Event]:
         """A delivery process until the `with` ends (or the event it gives is set)."""
         stop, failed = threading.Event(), []
 
         def work() -> None:
             try:
                 runner.run(
-                    self.connection, self.agencies, name, settings, Unobserved(), stop,
+                    self.connection, self.agencies, name, settings, observer or Unobserved(), stop,
                     hub=self.publisher, data_dir=self.data,
                 )  # fmt: skip
             except BaseException as error:
@@ -143,6 +146,20 @@ class Hub:
         parts = [TopicPartition(f"out.{agency}", i) for i in range(PARTITIONS)]
         with clients.consumer(self.connection, group=f"{self.publisher}.delivery.{group}") as consumer:
             return sum(consumer.committed(part) or 0 for part in parts)
+
+    def commit(self, agency: str, offset: int) -> None:
+        parts = [TopicPartition(f"out.{agency}", i) for i in range(PARTITIONS)]
+        with clients.consumer(self.connection, group=f"{self.publisher}.delivery.memory") as consumer:
+            consumer.assign(parts)
+            consumer.commit({part: OffsetAndMetadata(offset, "", -1) for part in parts})
+
+    def take_away(self, agency: str) -> None:
+        """All that is in the topic, as retention does."""
+        parts = [TopicPartition(f"out.{agency}", i) for i in range(PARTITIONS)]
+        with clients.consumer(self.connection) as consumer:
+            ends = consumer.end_offsets(parts)
+        with clients.admin(self.connection) as admin:
+            admin.delete_records(ends)
 
 
 def make_hub(connection: Connection, name: Name, data: Path, agencies: int = 1) -> Hub:
@@ -298,11 +315,97 @@ def steps_back(receiver: Receiver) -> int:
     return furthest
 
 
+class Told(Unobserved):
+    """By reason, how many events an agency did not get because the broker has them no more."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def gone(self, agency: str, reason: str, count: int) -> None:
+        self.counts[agency, str(reason)] += count
+
+
+def test_what_retention_took_while_nobody_delivered_is_said_and_counted_once(
+    broker: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
+) -> None:
+    hub, told = make_hub(broker, name, tmp_path), Told()
+    (agency,) = hub.agencies
+    hub.publish(agency, range(100))
+    with hub.process(observer=told):
+        until(lambda: hub.committed(agency) == 100, "the first ones are delivered")
+    hub.publish(agency, range(100, 140))
+    hub.take_away(agency)
+    with capture_logs() as lines, hub.process(observer=told):
+        until(lambda: sum(told.counts.values()) == 40, "what is gone is counted")
+    (first, *others) = [line for line in lines if "gone" in line["event"]]
+    assert (first["log_level"], first["topic"], first["agency"]) == ("error", f"out.{agency}", agency)
+    assert sum(line["events_at_most"] for line in (first, *others)) == 40
+    assert {line["reason"] for line in (first, *others)} == {"RETENTION"}
+    assert told.counts == {(agency, "retention"): 40}
+    with hub.process(observer=told):  # where reading goes on was committed
+        hub.publish(agency, range(140, 200))
+        until(lambda: hub.committed(agency) == 200, "what follows is delivered")
+    assert sorted(memory[agency].ids()) == ids(range(100)) + ids(range(140, 200)) and in_order(
+        memory[agency].deliveries
+    )
+    assert told.counts == {(agency, "retention"): 40}
+
+
+def test_what_retention_takes_behind_a_receiver_that_is_down_is_said_and_counted(
+    broker: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
+) -> None:
+    hub, told = make_hub(broker, name, tmp_path), Told()
+    (agency,) = hub.agencies
+    hub.publish(agency, range(50))
+    memory[agency].seconds = 2.0
+    with hub.process(observer=told):
+        assert memory[agency].begun.wait(WAIT)
+        memory[agency].down = True
+        until(lambda: len(memory[agency].ids()) > 0, "one batch is delivered, the other one waits")
+        hub.publish(agency, range(50, 90))
+        hub.take_away(agency)
+        memory[agency].down, memory[agency].seconds = False, 0.0
+        until(lambda: sum(told.counts.values()) > 0, "what is gone is counted")
+        hub.publish(agency, range(90, 120))
+        until(lambda: set(ids(range(90, 120))) <= set(memory[agency].ids()), "what follows is delivered")
+        until(lambda: hub.committed(agency) == 120, "and committed")
+    missed = set(ids(range(120))) - set(memory[agency].ids())
+    assert told.counts == {(agency, "retention"): len(missed)}
+
+
+def test_what_was_gone_before_anything_was_committed_is_said_and_counted(
+    embedded: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
+) -> None:
+    """As after a week away: Kafka forgets what a group has committed long before retention takes the records."""
+    hub, told = make_hub(embedded, name, tmp_path), Told()
+    (agency,) = hub.agencies
+    hub.publish(agency, range(40))
+    hub.take_away(agency)
+    hub.publish(agency, range(40, 100))
+    with hub.process(observer=told):
+        until(lambda: hub.committed(agency) == 100, "what is there is delivered")
+    assert sorted(memory[agency].ids()) == ids(range(40, 100))
+    assert told.counts == {(agency, "unread"): 40}
+
+
+def test_a_log_that_lost_its_tail_is_delivered_from_its_beginning(
+    broker: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
+) -> None:
+    hub, told = make_hub(broker, name, tmp_path), Told()
+    (agency,) = hub.agencies
+    hub.publish(agency, range(100))
+    hub.commit(agency, 1000)
+    with hub.process(observer=told):
+        until(lambda: hub.committed(agency) == 100, "all that is there is delivered")
+    assert sorted(memory[agency].ids()) == ids(range(100))
+    assert told.counts == {(agency, "tail"): 1000 * PARTITIONS - 100}
+
+
 CRASH = """
 import os, sys, threading
 from pathlib import Path
 from hub.delivery import receipts, run
-from hub.delivery.observer import Unobserved
+from hub.delivery.observer import DeliveryObserver, Unobserved
 from hub.kafka.connection import Connection
 receipts.Receipts.write = lambda *_: os._exit(9)
 servers, agency, hub, folder = sys.argv[1:]

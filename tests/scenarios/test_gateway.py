@@ -5,12 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from world import VETERAN, catalogue
 from hub.access import token as tokens
 from hub.access.token_file import Token, writing
 from hub.client import Client, HubProblem
+from hub.gateway.protocol import CONNECTIONS
 from hub.kafka.address import free_ports
 from hub.machine.hub import _preferred
 
@@ -187,6 +190,10 @@ def rss(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
+MANY = '{"data": [' + "{}," * 690_000 + "{}]}"
+"""2 MiB of text; 60 MiB once it was parsed."""
+
+
 def test_abuse_costs_bounded_memory_and_nobody_else_notices(door: Door) -> None:
     pid = door.hub.hub.gateway.pid
     assert pid
@@ -198,6 +205,7 @@ def test_abuse_costs_bounded_memory_and_nobody_else_notices(door: Door) -> None:
         "deep nesting": head + "Content-Length: 4000000\r\n\r\n" + "[" * 4_000_000,
         "headers": "GET / HTTP/1.1\r\n" + "x: y\r\n" * 100_000,
         "one header": "GET / HTTP/1.1\r\nx: " + "y" * 20_000_000,
+        "many values": head + f"Content-Length: {len(MANY)}\r\n\r\n" + MANY,
         "gzip": head + "Content-Encoding: gzip\r\nContent-Length: 4000000\r\n\r\n",
     }
     socks = []
@@ -212,6 +220,31 @@ def test_abuse_costs_bounded_memory_and_nobody_else_notices(door: Door) -> None:
     assert rss(pid) - before < 150
     for sock in socks:
         sock.close()
+
+
+@contextmanager
+def files(soft: int) -> Iterator[None]:
+    """So many files may this process have open, and what it starts."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_stranger_with_more_connections_than_there_may_be_keeps_no_agency_out(door: Door) -> None:
+    """However few files a shell lets a process open."""
+    headers = {"Authorization": f"Bearer {door.token('mod')}", "Content-Type": SINGLE}
+    with ExitStack() as stack:
+        with files(1_024):
+            _, port = stack.enter_context(process(door.hub.bootstrap, door.hub.folder))
+        stack.enter_context(files(CONNECTIONS + 1_000))
+        url = f"http://127.0.0.1:{port}/v1/events"
+        client = stack.enter_context(httpx.Client(headers=headers, timeout=5))
+        for _ in range(CONNECTIONS + 200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        assert [client.post(url, json=new()).status_code for _ in range(3)] == [202] * 3
 
 
 def test_no_fin_is_in_the_gateways_log_or_metrics(door: Door) -> None:

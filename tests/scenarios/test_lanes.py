@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import Producer
+from kafka.admin import ConfigResource
 from load import EVENTS_EACH, Load, exactly_once
 from senders import Sender
 from workers import DEADLY, PARTITIONS, PATIENCE, Stage, logged, until
+
+from hub.kafka.clients import admin
 
 
 @contextlib.contextmanager
@@ -88,18 +91,38 @@ def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     one, other = stage.workers()
     gauge = 'hub_agency_paused{agency="mia"}'
     assert stage.command("agency", "pause", "mia", "--reason", "a drill").returncode == 0
+    assert _retention(stage, "in.mia") == "-1", "what waits is kept for as long as it waits"
     assert "paused already" in stage.command("agency", "pause", "mia", "--reason", "a drill").stderr
     until(lambda: one.measured(gauge) == other.measured(gauge) == 1, "both workers know of the pause")
     sender.send(*(stage.event("mia", f"held-{n}", "P000009", 1 + n) for n in range(10)))
     sender.send(stage.event("mod", "not-held", "P000010", 1))
     until(lambda: sender.verdicts("mod"), "others go on")
     assert not sender.verdicts("mia")
+    labels = f'{{group="{stage.environment["HUB_NAME"]}.gate",topic="in.mia"}}'
+
+    def waiting(metric: str) -> float:
+        return sum(worker.measured(metric + labels) or 0 for worker in (one, other))
+
+    until(lambda: waiting("hub_lag_events") == 10, "what waits is lag")
+    sender.send(*(stage.event("mia", f"later-{n}", "P000009", 11 + n) for n in range(5)))
+    until(lambda: waiting("hub_lag_events") == 15, "and what is not fetched any more")
+    assert 0 < waiting("hub_lag_seconds") < PATIENCE
     for asked in ("held-0", "in.mia/0/1000000"):  # other tests have sent as mia before
         said = stage.command("trace", asked).stderr
         assert "mia is paused since" in said and "(a drill)" in said and "hub agency resume mia" in said
     assert "paused" not in stage.command("trace", "in.mod/0/1000").stderr
     assert stage.command("agency", "resume", "mia", "--reason", "the drill is over").returncode == 0
-    until(lambda: len(sender.verdicts("mia")) == 10, "what waited is taken")
+    until(lambda: len(sender.verdicts("mia")) == 15, "what waited is taken")
+    until(lambda: waiting("hub_lag_events") == waiting("hub_lag_seconds") == 0, "and is no lag any more")
+    assert _retention(stage, "in.mia") == "-1", "nobody has said that it may be deleted"
+    assert stage.command("topics", "apply", "--shorten").returncode == 0
+    assert _retention(stage, "in.mia") == "2592000000"
+
+
+def _retention(stage: Stage, topic: str) -> str:
+    with admin(stage.connection) as client:
+        found = client.describe_configs([ConfigResource("TOPIC", topic)], config_filter="all")
+    return str(found["topic"][topic]["retention.ms"]["value"])
 
 
 def test_a_version_registered_while_they_run_is_read_by_all_workers(stage: Stage) -> None:

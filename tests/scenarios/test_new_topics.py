@@ -1,7 +1,8 @@
-"""An agency is added while workers carry: some have the new catalogue already, others the old one."""
+"""An agency is added, or taken out, while workers carry: some have the new catalogue already, others the old one."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -74,3 +75,31 @@ def test_workers_with_the_old_and_with_the_new_catalogue_never_share_a_number(st
     exactly_once(load)
     fenced = [line for each in (one, other, third, again) for line in each.said("starting again")]
     assert not fenced, "whoever had a number that another was given would be fenced by its producer"
+
+
+@pytest.mark.long
+def test_what_is_under_way_of_an_agency_that_is_taken_out_is_applied_and_the_rest_is_named(
+    stage: Stage, schemas: str
+) -> None:
+    """Before, the worker ended of the first such event, at each start."""
+    sender, began = Sender(stage), [stage.event(NEW, f"passed-{n}", "N000003", 1 + n) for n in range(5)]
+    stage.stop()
+    gate = stage.start(HUB_SCHEMAS=schemas, TEST_LANES="gate")
+    sender.send(*began)
+
+    def passed() -> set[str]:
+        headers = (dict(message.headers() or ()) for message in stage.read("events.veteran"))
+        return {named["hub_origin"].decode() for named in headers}
+
+    until(lambda: sender.sent.keys() <= passed(), "the gate lets them through, and no ledger is there")
+    gate.leave()
+    sender.send(stage.event(NEW, "unread", "N000003", 6))
+    worker = stage.start()
+    until(lambda: len(sender.verdicts(NEW)) == len(began), "what had passed has its verdicts")
+    assert set(sender.verdicts(NEW).values()) == {"APPLIED"} and worker.alive
+    plan = stage.command("topics", "plan", "--json")
+    assert (plan.returncode, json.loads(plan.stdout)["unread"]) == (3, {f"in.{NEW}": 1})
+    worker.leave()
+    stage.start(HUB_SCHEMAS=schemas)
+    until(lambda: len(sender.verdicts(NEW)) == len(began) + 1, "put back, it is read to its end")
+    assert not json.loads(stage.command("topics", "plan", "--json").stdout)["unread"]

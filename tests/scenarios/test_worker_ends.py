@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 from chaos.subject import Broker, Worker
+from kafka import TopicPartition
+from kafka.structs import OffsetAndMetadata
 
+from hub.kafka.clients import consumer
+from hub.kafka.connection import Connection
 from hub.machine.children import STOP_SECONDS
 
 LINES = 60.0
@@ -59,6 +63,30 @@ def test_a_worker_whose_broker_is_gone_ends_within_seconds_and_says_where_it_sto
 
     broker.kill()
     assert worker.stop() < STOP_SECONDS, "before whoever stops it would kill it"
+
+
+@pytest.mark.long
+def test_a_log_that_lost_its_tail_ends_the_worker_until_somebody_says_where_to_go_on(
+    broker: Broker, tmp_path: Path
+) -> None:
+    worker = Worker("worker", broker.bootstrap, tmp_path, HUB_NAME="tail")
+    worker.apply_topics()
+    _commit(broker, "tail.gate", 7)
+    worker.start()
+    with pytest.raises(RuntimeError, match="is not ready"):
+        worker.wait_ready()
+    assert "in.mod/1: offset 7 is committed, but the log ended at 0" in worker.log.read_text()
+
+    _commit(broker, "tail.gate", 0)
+    worker.start()
+    worker.wait_ready()
+    worker.stop()
+
+
+def _commit(broker: Broker, group: str, offset: int) -> None:
+    """As Kafka's own tool does (runbook: A log has lost its tail)."""
+    with consumer(Connection((broker.bootstrap,)), group=group) as client:
+        client.commit({TopicPartition("in.mod", 1): OffsetAndMetadata(offset, "", -1)})
 
 
 def _until_it_says(worker: Worker, what: str) -> None:

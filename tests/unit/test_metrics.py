@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -13,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from world import NOW, Memory, Rec, catalogue, event
 
 from hub import metrics as m
+from hub.delivery.gone import Why
 from hub.delivery.metrics import DeliveryMetrics
 from hub.delivery.observer import Attempt
+from hub.engine.backlog import Lag
 from hub.engine.observe import LaneMetrics
 from hub.engine.spec import Progress
 from hub.errors import Code
@@ -142,38 +142,40 @@ def test_a_lane_has_read_back_its_state_when_all_its_numbers_have() -> None:
     assert shown() == (1.0, 0.0), "and counts no more when it was given up"
 
 
-TP = TopicPartition("in.mod", 2)
-SPEC: Any = SimpleNamespace(group="zefer.gate")
+GROUP = "zefer.gate"
 
 
-def consumer(stable: int) -> Any:
-    return SimpleNamespace(last_stable_offset=lambda _: stable)
-
-
-def lag(metrics: m.Metrics) -> tuple[float, float]:
-    labels = {"group": "zefer.gate", "topic": "in.mod"}
-    return value(metrics, "hub_lag_events", **labels), value(metrics, "hub_lag_seconds", **labels)
+def lag(metrics: m.Metrics) -> list[float]:
+    found = (scraped(metrics).get(name, []) for name in ("hub_lag_events", "hub_lag_seconds"))
+    return [number for rows in found for labels, number in rows if labels == {"group": GROUP, "topic": "in.mod"}]
 
 
 def test_lag_is_what_was_not_taken_yet_and_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = m.Metrics()
     observer = LaneMetrics(metrics)
-    monkeypatch.setattr("hub.engine.observe.time.time", lambda: NOW / 1000 + 30)
-    taken = Rec(TP.topic, TP.partition, 9, None, b"", ())
-    observer.position(SPEC, consumer(50), [TP], [taken])
+    monkeypatch.setattr("hub.engine.observe.time.time", lambda: 130.0)
+    one, other = TopicPartition("in.mod", 1), TopicPartition("in.mod", 2)
+    observer.behind(GROUP, {one: Lag(40, 100.0), other: Lag(2, 110.0), TopicPartition("in.mes", 1): Lag(7, 1.0)})
+    observer.behind("zefer.ledger", {TopicPartition("events.veteran", 1): Lag(1, 1.0)})
     observer.refresh()
-    assert lag(metrics) == (40, 30)
-    observer.position(SPEC, consumer(50), [TP], [Rec(TP.topic, TP.partition, 49, None, b"", ())])
+    assert lag(metrics) == [42, 30]
+    observer.behind(GROUP, {one: Lag(0, 0.0), other: Lag(0, 0.0)})
     observer.refresh()
-    assert lag(metrics) == (0, 0)
+    assert lag(metrics) == [0, 0]
 
 
-def test_the_marker_of_a_transaction_is_no_lag() -> None:
+def test_a_partition_that_was_given_back_is_no_lag_of_this_process() -> None:
     metrics = m.Metrics()
     observer = LaneMetrics(metrics)
-    observer.position(SPEC, consumer(11), [TP], [Rec(TP.topic, TP.partition, 9, None, b"", ())])
+    one, other = TopicPartition("in.mod", 1), TopicPartition("in.mod", 2)
+    observer.behind(GROUP, {one: Lag(40, 100.0), other: Lag(2, 110.0)})
     observer.refresh()
-    assert lag(metrics) == (0, 0)
+    observer.behind(GROUP, {other: Lag(2, 110.0)})
+    observer.refresh()
+    assert lag(metrics)[0] == 2
+    observer.behind(GROUP, {})
+    observer.refresh()
+    assert lag(metrics) == []
 
 
 def test_a_lane_that_starts_again_says_why() -> None:
@@ -187,10 +189,12 @@ def test_delivery_counts_what_was_tried_and_how_long_it_took() -> None:
     observer = DeliveryMetrics(metrics)
     observer.delivered("mod", Attempt.DELIVERED, 3, [0.1, 0.2, 0.3])
     observer.delivered("mod", Attempt.RETRY, 2, [])
+    observer.gone("mod", Why.RETENTION, 40)
     observer.progress("file_drop", NOW / 1000)
     assert value(metrics, "hub_delivery_total", agency="mod", outcome="delivered") == 3
     assert value(metrics, "hub_delivery_total", agency="mod", outcome="retry") == 2
     assert value(metrics, "hub_delivery_latency_seconds_count", agency="mod") == 3
+    assert value(metrics, "hub_delivery_gone_total", agency="mod", reason="retention") == 40
     assert value(metrics, "hub_connector_last_progress_timestamp_seconds", connector="file_drop") == NOW / 1000
 
 

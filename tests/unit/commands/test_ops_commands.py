@@ -121,8 +121,12 @@ def test_topics_that_are_made_are_in_the_audit(
     run: Run, audit: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = Schemas()
-    found = SimpleNamespace(create=[TopicSpec("in.mod", 4, 1, {})], alter=[], drift=[], copies={}, unchanged=[])
+    found = SimpleNamespace(
+        create=[TopicSpec("in.mod", 4, 1, {})], alter=[], drift=[], shorter=[], copies={}, foreign=()
+    )
+    found.unchanged = []
     monkeypatch.setattr(topics, "_planned", lambda *_: found)
+    monkeypatch.setattr(topics, "unread", lambda *_: {})
     monkeypatch.setattr(topics.topics, "apply", lambda *_: ())
     monkeypatch.setattr(registry, "missing", lambda _, pairs: [p for p in pairs if known.same(*p) is None])
     monkeypatch.setattr(registry, "register", lambda _, pairs: known.assign(pairs))
@@ -165,6 +169,7 @@ def test_a_user_without_a_name_pauses_an_agency_too(run: Run, monkeypatch: pytes
     by: list[str] = []
     monkeypatch.setattr(auditing.getpass, "getuser", nameless)
     monkeypatch.setattr(pausing.pauses, "pause", lambda *given: by.append(given[3]))
+    monkeypatch.setattr(pausing, "_keep_all", lambda *_: None)
     assert run("agency", "pause", "mod", "--reason", "a test")[0] == 0
     assert by == [f"uid {os.getuid()}"]
 

@@ -12,7 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
 
+from hub.delivery.gone import Gone
 from hub.delivery.receiver import Job, Receiver, Work
 from hub.event import Headers
 from hub.sdk import Context, Delivery, Log, Sink
@@ -97,6 +99,7 @@ class Memory:
         self.latencies: list[float] = []
         self.holding: dict[str, int] = {}
         self.states: list[bool] = []
+        self.gone_events: list[tuple[str, str, int]] = []
 
     def delivered(self, agency: str, outcome: str, count: int, latencies: Sequence[float]) -> None:
         self.attempts.append((agency, str(outcome), count))
@@ -110,6 +113,9 @@ class Memory:
 
     def parked(self, agency: str, code: str, count: int) -> None:
         self.holding[code] = count
+
+    def gone(self, agency: str, reason: str, count: int) -> None:
+        self.gone_events.append((agency, str(reason), count))
 
 
 @dataclass
@@ -141,8 +147,10 @@ def bench(folder: Path, sink: Script, fail_receipts: int = 0) -> Bench:
 class FakeConsumer:
     """The part of kafka-python's consumer that a session uses."""
 
-    def __init__(self, *polls: Mapping[TopicPartition, Sequence[Rec]]) -> None:
+    def __init__(self, *polls: Mapping[TopicPartition, Sequence[Rec]] | KafkaError) -> None:
         self.polls = list(polls)
+        self.first = self.end = 0
+        self.positions: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
         self.commits: list[dict[TopicPartition, int]] = []
         self.fail: list[Exception] = []
@@ -156,10 +164,28 @@ class FakeConsumer:
 
     def poll(self, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, Sequence[Rec]]:
         self.waits.append(timeout_ms)
-        return self.polls.pop(0) if self.polls else {}
+        polled = self.polls.pop(0) if self.polls else {}
+        if isinstance(polled, KafkaError):
+            raise polled
+        return polled
 
     def assignment(self) -> set[TopicPartition]:
-        return {partition for poll in self.polls for partition in poll}
+        return {partition for poll in self.polls if not isinstance(poll, KafkaError) for partition in poll}
+
+    def beginning_offsets(self, partitions: Sequence[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.first)
+
+    def end_offsets(self, partitions: Sequence[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.end)
+
+    def position(self, partition: TopicPartition) -> int:
+        return self.positions[partition]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.positions[partition] = offset
+
+    def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        self.positions.update(dict.fromkeys(partitions, self.first))
 
     def pause(self, *partitions: TopicPartition) -> None:
         self.paused.update(partitions)
@@ -182,6 +208,7 @@ class FakeReceiver:
     def __init__(self, done: SimpleQueue[Job], during: Callable[[], None] = lambda: None) -> None:
         self.jobs: list[Job] = []
         self.revoked: set[TopicPartition] = set()
+        self.told: list[Gone] = []
         self._done = done
         self.during = during
 
@@ -193,6 +220,9 @@ class FakeReceiver:
 
     def settle(self, partitions: Collection[TopicPartition], until: float) -> None:
         self.during()
+
+    def gone(self, gone: Gone) -> None:
+        self.told.append(gone)
 
     def finish(self) -> None:
         self._done.put(self.jobs.pop(0))

@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 from queue import SimpleQueue
 
-from kafka.errors import RebalanceInProgressError
+from kafka import OffsetAndMetadata
+from kafka.errors import (
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+)
 
+from hub.delivery.gone import Gone, Why
 from hub.delivery.receiver import Job
 from hub.delivery.session import BATCH, Session
 from hub.sdk import Log
@@ -87,6 +94,39 @@ def test_a_job_of_an_earlier_ownership_does_not_commit_for_a_later_one() -> None
     rig.receiver.finish()
     rig.session.turn()
     assert rig.consumer.commits == [{HERE: 2}]
+
+
+def test_what_is_gone_is_said_and_reading_goes_on_once_that_is_committed() -> None:
+    rig = Rig(FakeConsumer(OffsetOutOfRangeError({HERE: 3}), {HERE: records(1, first=8)}))
+    rig.consumer.first, rig.consumer.end = 8, 9
+    rig.session.turn()
+    assert rig.receiver.told == [Gone(HERE, Why.RETENTION, 3, 8, 5)]
+    assert rig.consumer.positions == {HERE: 8} and rig.consumer.paused == {HERE}
+    rig.session.turn()
+    assert rig.consumer.commits == [{HERE: 8}] and [job.next_offset for job in rig.receiver.jobs] == [9]
+
+
+def test_a_log_cut_off_under_a_batch_in_flight_is_read_from_where_it_differs() -> None:
+    """What becomes of the batch commits nothing: its offsets mean other records now."""
+    cut = LogTruncationError({HERE: OffsetAndMetadata(4, "", 2), THERE: None})
+    rig = Rig(FakeConsumer({HERE: records(5)}, cut))
+    rig.session.turn()
+    rig.consumer.positions, rig.consumer.first, rig.consumer.end = {HERE: 5, THERE: 9}, 1, 4
+    rig.session.turn()
+    assert rig.receiver.told == [Gone(HERE, Why.TAIL, 5, 4, 1), Gone(THERE, Why.TAIL, 9, 1, 5)]
+    assert rig.consumer.positions == {HERE: 4, THERE: 1} and rig.receiver.revoked == {HERE, THERE}
+    rig.receiver.finish()
+    rig.session.turn()
+    assert rig.consumer.commits == [{HERE: 4, THERE: 1}]
+
+
+def test_a_partition_that_nobody_has_read_begins_without_a_word() -> None:
+    unread = NoOffsetForPartitionError({HERE, THERE})
+    rig = Rig(FakeConsumer(unread, {HERE: records(1), THERE: records(1, first=2, partition=1)}))
+    for _ in range(2):
+        rig.session.turn()
+    assert rig.receiver.told == [], "an aborted record has an offset too"
+    assert len(rig.receiver.jobs) == 2
 
 
 def test_a_group_that_is_joined_anew_is_waited_for() -> None:

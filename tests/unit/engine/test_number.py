@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,6 +143,8 @@ class Consumer:
         assert not self.paused, "nothing is taken before the number is ready"
         if self.reassigning:
             await asyncio.Event().wait()  # until the next assignment, as aiokafka does
+        if self.position < self._broker.first:
+            raise OffsetOutOfRangeError({TP: self.position})
         records = self._broker.inputs[self.position : self.position + max_records]
         self.position += len(records)
         return {TP: records} if records else {}
@@ -158,8 +160,8 @@ class Notes:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def read_to_end(self, partition: int) -> None:
-        assert partition == TP.partition
+    async def read_to_end(self) -> None:
+        self.read = len(self._broker.outputs)
 
     def get(self, key: bytes) -> bytes | None:
         found = (output.value for output in reversed(self._broker.outputs) if output.key == key)
@@ -477,6 +479,47 @@ def test_what_retention_took_away_is_never_jumped_over() -> None:
     asyncio.run(run())
 
 
+def test_what_a_paused_agency_has_lost_ends_nobody_until_it_would_be_read() -> None:
+    broker = Broker(records(9), offset=2, first=4)
+    pause = Pause("a", 1, "operator", "wrong decisions")
+    broker.outputs.append(Output("state.hub", 1, pause.key, pause.note()))
+
+    async def run() -> None:
+        async with running(broker, Step()) as it:
+            it.number._spec = replace(it.spec, fair=True)
+            await it.until(lambda: it.number.ready)
+            for _ in range(50):  # turns in which it could take some
+                await asyncio.sleep(0)
+            assert not it.fatal and broker.offset == 2
+            broker.outputs.append(Output("state.hub", 1, pause.key, None))
+            await it.until(lambda: bool(it.fatal))
+            assert "records before 4 are gone" in str(it.fatal[0]) and not written(broker, "events")
+
+    asyncio.run(run())
+
+
+def test_a_log_that_lost_its_tail_is_not_carried_again_until_somebody_says_from_where() -> None:
+    """Not even once it has grown past the offset: what came since would be jumped over."""
+    broker = Broker(records(5), offset=7)
+
+    async def refused() -> str:
+        async with running(broker, Step()) as it:
+            await it.until(lambda: bool(it.fatal))
+            assert not it.number.ready
+            return str(it.fatal[0])
+
+    said = asyncio.run(refused())
+    assert "in.a/1: offset 7 is committed, but the log ended at 5" in said
+    broker.inputs = records(12)
+    assert [asyncio.run(refused()) for _ in range(2)] == [said] * 2
+    broker.offset = 5
+    carried(broker, Step())
+    assert written(broker, "events") == [b"%d" % n for n in range(5, 12)]
+    broker.offset = 7
+    carried(broker, Step())
+    assert written(broker, "events")[7:] == [b"%d" % n for n in range(7, 12)], "an offset may be what it once was"
+
+
 def test_a_topic_without_a_committed_offset_is_read_from_its_first_record() -> None:
     broker = Broker(records(9), first=3)
     carried(broker, Step())
@@ -609,6 +652,34 @@ def test_a_start_with_nothing_to_do_notes_nothing() -> None:
 
     asyncio.run(run())
     assert broker.commits == 0
+
+
+def test_the_end_of_a_chain_that_seldom_grows_is_noted_and_not_searched_for() -> None:
+    broker, searched = Broker(records(3)), list[str]()
+
+    async def last_link(_: Any, __: Any, ___: int, writer: str) -> Chain:
+        searched.append(writer)
+        return Chain(writer, 5, b"five")
+
+    async def life() -> Chain:
+        it = made(broker, Step())
+        it.spec = replace(it.spec, seldom_audits=True)
+        it.start()
+        await it.until(it.done)
+        kept = await it.number.end()
+        assert kept is not None
+        return kept.chain
+
+    def denied(_: Any, __: Any, ___: Any, chain: Chain, *rest: Any) -> tuple[list[Output], Chain]:
+        return [], Chain(chain.writer, chain.number + 1, b"six")
+
+    with without_kafka(broker), mock.patch.object(engine, "last_link", last_link):
+        assert asyncio.run(life()) == Chain("gate.1", 5, b"five"), "noted, though it has not grown"
+        broker.inputs = records(6)
+        with mock.patch.object(engine, "summarise", denied):
+            assert asyncio.run(life()) == Chain("gate.1", 6, b"six")
+        assert asyncio.run(life()) == Chain("gate.1", 6, b"six")
+    assert searched == ["gate.1"]
 
 
 def comes_back(meanwhile: Callable[[Broker], None] = lambda _: None, **given: Any) -> Broker:

@@ -13,7 +13,7 @@ from hub.views.receipts import Verdict
 
 def event(number: int, content: bytes = b"content") -> Examined:
     id = f"e-{number}"
-    return Examined(id, catalogue().types[VETERAN], (b"key", b"value", []), id.encode(), content, {})
+    return Examined(id, catalogue().types[VETERAN], (b"key", b"value", []), id.encode(), content)
 
 
 def known(kept: int) -> Known:

@@ -20,7 +20,12 @@ from hub.gateway.operations import OPERATIONS, problems_of
 ROOM = Room()
 SAID: dict[str, Any] = ROOM.document.said
 TYPES = sorted(catalogue().types)
-NOT_OF_AN_OPERATION = {Door.ROUTE_UNKNOWN, Door.METHOD_NOT_ALLOWED, Admission.REGISTRY_RIGHT_MISSING}
+NOT_OF_AN_OPERATION = {
+    Door.ROUTE_UNKNOWN,
+    Door.METHOD_NOT_ALLOWED,
+    Admission.REGISTRY_RIGHT_MISSING,
+    Admission.CERTIFICATE_INVALID,
+}
 
 
 def checker(name: str) -> jsonschema.Draft202012Validator:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -204,14 +204,81 @@ def test_the_next_request_is_answered_after_a_refused_one(port: int) -> None:
         assert answered(sock)[0] == 202
 
 
-def test_more_connections_than_there_may_be_are_closed(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., socket.socket]]:
+    """Of a gateway with room for three connections: opens one, sends what is given, and reads the answer to it."""
     monkeypatch.setattr(protocol, "CONNECTIONS", 3)
-    socks = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3)]
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as extra, pytest.raises(GONE):
-        while extra.recv(1) == b"":
-            extra.sendall(b"x")
-    for sock in socks:
-        sock.close()
+    with serving(Room(Bounds(body_seconds=10))) as port, ExitStack() as stack:
+
+        def opened(*parts: bytes, status: int = 0) -> socket.socket:
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            sock.sendall(b"".join(parts))
+            if status:
+                assert answered(sock)[0] == status
+            else:
+                time.sleep(0.05)  # it has come before the next one
+            return sock
+
+        yield opened
+
+
+WHOAMI = b"GET /v1/whoami HTTP/1.1\r\nHost: hub\r\n"
+PROOF = AUTH.encode() + b"\r\n"
+
+
+def closed(sock: socket.socket) -> bool:
+    sock.settimeout(0.3)
+    try:
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "asked", [b"", b"GET /v1/who", WHOAMI + b"\r\n", b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"]
+)
+def test_a_house_full_of_strangers_keeps_no_agency_out(full: Callable[..., socket.socket], asked: bytes) -> None:
+    strangers = [full(asked) for _ in range(3)]
+    agency = full(WHOAMI, PROOF, status=200)
+    for _ in range(5):
+        strangers.append(full(asked))
+        agency.sendall(WHOAMI + PROOF)
+        assert answered(agency)[0] == 200, "who has proved himself stays"
+    for sock in strangers:
+        sock.setblocking(False)
+        with suppress(BlockingIOError, *GONE):
+            sock.recv(65_536)
+    assert [closed(sock) for sock in strangers] == [True] * 6 + [False] * 2, "the oldest go first"
+
+
+def test_where_all_have_proved_themselves_one_that_asks_nothing_goes(full: Callable[..., socket.socket]) -> None:
+    busy = full(head(1_000), b"{")
+    idle = [full(WHOAMI, PROOF, status=200) for _ in range(2)]
+    assert not closed(full(WHOAMI, PROOF, status=200))
+    assert [closed(sock) for sock in (busy, *idle)] == [False, True, False]
+
+
+def test_an_answer_that_nobody_reads_keeps_nobody_out_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one after it is written when there is room again."""
+    monkeypatch.setattr(protocol, "ANSWER_SECONDS", 3.0, raising=False)
+    with serving(Room(Bounds(requests=1))) as port, socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sock.connect(("127.0.0.1", port))
+        for _ in range(60):  # more than the sockets hold
+            sock.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: hub\r\n\r\n")
+            time.sleep(0.01)
+        assert talk(port, WHOAMI + PROOF)[0] == 200
+        with pytest.raises(GONE):
+            while True:
+                sock.sendall(b"GET")
+                time.sleep(0.1)
+
+
+def test_where_all_are_at_work_nobody_else_comes_in(full: Callable[..., socket.socket]) -> None:
+    busy = [full(head(1_000), b"{") for _ in range(3)]
+    assert closed(full()) and not any(map(closed, busy))
 
 
 def test_a_head_that_is_refused_is_answered_in_the_language_that_it_had_named(port: int) -> None:

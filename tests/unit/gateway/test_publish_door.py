@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import logging
 from typing import Any
 
 import httpx
+import jiter
 import pytest
 from gateway_room import MUCH, Room, event, publisher_of
 from world import VETERAN, catalogue
 
 from hub.avro.packed import unpack_headers
 from hub.errors import Code
-from hub.gateway import app
+from hub.gateway import app, body
 from hub.gateway.bounds import Bounds
-from hub.gateway.examine import LOOKED_THROUGH
-from hub.gateway.publish import SINGLE_BYTES
+from hub.gateway.examine import LOOKED_THROUGH, Examiner
+from hub.gateway.publish import BATCH, SINGLE, SINGLE_BYTES, SINGLE_VALUES
 from hub.gateway.questions import Questions
+from hub.gateway.serve import bounds_of
 from hub.pipeline.refuse import DENIALS
+from hub.settings import load_settings
 from hub.texts import texts
 from hub.views.receipts import Verdict
 
@@ -262,8 +266,8 @@ def test_a_broker_that_does_not_take_it_is_never_a_202(room: Room, fault: str) -
         (b'\xff\xfe{"a": 1}', "json_invalid"),
         (b'{"a": 1, "a": 2}', "json_duplicate_key"),
         (b'{"data": {"fin": "A", "fin": "B"}}', "json_duplicate_key"),
-        (b'{"a": ' + b"[" * 100_000, "json_too_deep"),
-        (b'{"a": ' + b'{"a": ' * 100_000, "json_too_deep"),
+        (b'{"a": ' + b"[" * 1_000, "json_too_deep"),
+        (b'{"a": ' + b'{"a": ' * 1_000, "json_too_deep"),
         (b"[]", "envelope_invalid"),
         (b'"text"', "envelope_invalid"),
         (b'{"a": ' + b"9" * 5_000 + b"}", "json_invalid"),
@@ -331,7 +335,7 @@ def test_an_event_of_more_than_a_mib_is_refused_alone(room: Room) -> None:
     made = event(VETERAN, data={"surname": "x" * 100, "conflicts": ["OTHER"] * 1_100_000})
     answer = room.publish([made, event(id="small")])
     assert name and answer.status_code == 413, "one body has 4 MiB at the most"
-    small = Room(Bounds(body_bytes=32 << 20)).publish([made, event(id="small")])
+    small = Room(Bounds(body_bytes=32 << 20, values=1 << 21, waiting_bytes=1 << 30)).publish([made, event(id="small")])
     assert [i["code"] for i in small.json()["items"]] == ["too_large", None]
 
 
@@ -362,6 +366,39 @@ def test_a_limit_is_a_429_that_says_when_to_come_again() -> None:
     answer = room.publish(event(id="c"))
     assert answer.status_code == 429 and answer.json()["code"] == "rate_limited"
     assert int(answer.headers["retry-after"]) >= 1 and len(room.broker.kept["in.mod"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"{not JSON", SINGLE, 400),
+        (b"[]", SINGLE, 400),
+        (b"{}", BATCH, 400),
+        (b"[{},{},{},{}]", BATCH, 413),
+        (b" " * 1_001, SINGLE, 413),
+        (b"[" + b"1," * 400 + b"1]", BATCH, 413),
+        (b"{}", "application/json", 415),
+    ],
+)
+def test_a_body_that_is_refused_as_a_whole_counts_as_one_event(content: bytes, kind: str, status: int) -> None:
+    room = Room(
+        Bounds(body_bytes=1_000, values=200, batch_events=3),
+        MUCH.model_copy(update={"events": 0.01, "events_burst": 2.0}),
+    )
+    sent = [room.publish(content, headers={"Content-Type": kind}).status_code for _ in range(3)]
+    assert sent == [status, status, 429]
+    assert room.publish(event(), "asan").status_code != 429, "it is one agency's"
+
+
+def test_the_bytes_of_a_body_that_is_refused_as_a_whole_count() -> None:
+    room = Room(limit=MUCH.model_copy(update={"mib": 0.001, "mib_burst": 1.0}))
+    half = b"[" + b" " * 700_000
+    assert [room.publish(half).status_code for _ in range(2)] == [400, 429]
+
+
+def test_what_the_gateway_has_no_room_for_is_not_charged() -> None:
+    room = Room(Bounds(waiting_bytes=100), MUCH.model_copy(update={"events": 0.01, "events_burst": 1.0}))
+    assert [room.publish(event()).status_code for _ in range(2)] == [503, 503]
 
 
 def test_who_may_send_nothing_now_is_told_before_the_body_is_read() -> None:
@@ -581,3 +618,52 @@ def test_an_id_that_is_no_string_is_answered_as_it_is_kept(room: Room, given: An
     (item,) = room.publish(event(id=given)).json()["items"]
     ((_, _, headers),) = room.broker.kept["in.mod"]
     assert item["id"] == id and dict(unpack_headers(headers))["ce_id"] == id.encode()
+
+
+@pytest.mark.parametrize("value", ["{}", "[]", '{"a":1}', "1"])
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_body_of_more_values_than_memory_has_room_for_is_refused_unparsed(
+    room: Room, value: str, batch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jiter, "from_json", lambda *_, **__: pytest.fail("it was parsed"))
+    most = room.bounds.values if batch else SINGLE_VALUES
+    many = ",".join([value] * (most + 1))
+    content = f"[{many}]" if batch else f'{{"data":[{many}]}}'
+    told = {
+        language: room.publish(content.encode(), headers={"Content-Type": BATCH if batch else SINGLE} | said)
+        for language, said in (("en", {}), ("az", {"Accept-Language": "az"}))
+    }
+    assert [(a.status_code, a.json()["code"]) for a in told.values()] == [(413, "body_too_large")] * 2
+    assert told["en"].json()["detail"] == f"expected at most {most} values"
+    assert told["az"].json()["detail"] == f"gözlənilir: ən çoxu {most} qiymət"
+
+
+def test_the_largest_batch_of_any_type_has_far_fewer_values_than_it_may() -> None:
+    bounds = bounds_of(load_settings())
+    for name in catalogue().types:
+        found = body.values(json.dumps(event(name)).encode())
+        assert 2 * bounds.batch_events * found < bounds.values and 100 * found < SINGLE_VALUES, name
+
+
+def test_what_a_body_becomes_in_memory_counts_until_it_is_looked_at(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, held = event(), list[int]()
+    examine, append = Examiner.examine, room.broker.append
+
+    def examined(*given: Any) -> Any:
+        held.append(room.budget.used)
+        return examine(*given)
+
+    async def kept(*given: Any) -> Any:
+        held.append(room.budget.used)
+        return await append(*given)
+
+    monkeypatch.setattr(Examiner, "examine", examined)
+    monkeypatch.setattr(room.broker, "append", kept)
+    room.publish(made)
+    text = json.dumps(made, ensure_ascii=False).encode()
+    assert held == [len(text) + body.values(text) * body.VALUE_BYTES, len(text)]
+    with room.budget.hold() as others:
+        others.take(room.bounds.waiting_bytes - len(text))
+        assert room.publish(made).json()["code"] == "busy"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +29,8 @@ from world import (
 from hub.avro.codec import encode
 from hub.avro.records import WIRE_HEADER_BYTES, wire_header, without_logical_types
 from hub.errors import SchemaWanted
-from hub.event import Output
+from hub.event import Outcome, Output
+from hub.pipeline.ledger import Ledger
 from hub.pipeline.rulebook import Rulebook, compile_rulebook
 from hub.registry.change import delete_version
 from hub.registry.schemas import Schemas
@@ -153,6 +154,55 @@ def test_the_ledger_of_a_worker_that_has_not_learned_it_asks_for_it() -> None:
     here.rulebook.learn(known)
     here.apply(passed)
     assert [unpack(each.value)["verdict"] for each in here.all("receipts.mes")] == ["APPLIED"]
+
+
+def without(types: Collection[str] = (), agencies: Collection[str] = ()) -> Rulebook:
+    """Of a catalogue from which these were taken out."""
+    found = catalogue()
+    left = replace(
+        found,
+        types={name: of for name, of in found.types.items() if name not in types},
+        agencies={
+            code: replace(agency, publishes=agency.publishes - set(types))
+            for code, agency in found.agencies.items()
+            if code not in agencies
+        },
+    )
+    return compile_rulebook(left, schemas(), SECRET, PARTITIONS)
+
+
+def test_an_event_that_passed_before_its_type_was_taken_out_is_refused_and_the_line_goes_on() -> None:
+    memory, other = Memory(), "az.zefer.martyr_family.MartyrRecognised"
+    by = "mod"
+    passed = memory.pass_gate([memory.send(event(other, by)), memory.send(event(agency=by))])
+    ledger = Ledger(without(types=[other]), lambda: NOW + 1)
+    result = ledger({}, passed)
+    for row in result.outputs:
+        memory.write(row)
+    verdicts = [unpack(each.value) for each in memory.all(f"receipts.{by}")]
+    assert [(each["verdict"], each["code"]) for each in verdicts] == [("REJECTED", "type_unknown"), ("APPLIED", None)]
+    (dead,) = [unpack(each.value) for each in memory.all(f"dlq.{by}")]
+    assert (dead["step"], dead["code"], dead["origin_offset"]) == ("read", "type_unknown", 0)
+    assert {tally.outcome for tally in result.tally} == {Outcome.REJECTED, Outcome.APPLIED}
+
+
+def test_an_event_of_a_type_that_only_another_worker_has_yet_is_waited_for() -> None:
+    """It passed that one's gate after this one had started: a restart here reads the newer catalogue."""
+    memory = Memory()
+    passed = memory.pass_gate([memory.send(event())])
+    with pytest.raises(SchemaWanted):
+        Ledger(without(types=[VETERAN]), lambda: NOW)({}, passed)
+
+
+def test_what_an_agency_said_before_it_was_taken_out_counts() -> None:
+    """The set law: a person's status does not depend on whether the ledger was a moment behind."""
+    before, after = Memory(), Memory()
+    after.ledger = Ledger(without(agencies=["mes"]), lambda: NOW)
+    for memory in (before, after):
+        memory.carry(event(agency="mes"))
+    assert after.topics == before.topics
+    assert [unpack(each.value)["verdict"] for each in after.all("receipts.mes")] == ["APPLIED"]
+    assert {partition: after.restored(partition) for partition in after.states} == after.states
 
 
 def test_a_text_that_is_no_schema_of_records_is_left_out() -> None:
