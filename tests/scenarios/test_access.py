@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import ssl
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import pytest
 from brokers import make_topic
 from certificates import Authority, trusting
 from gateway_process import environment, secret_of
-from outside import Outside
+from outside import Outside, unique
 
 from hub import registry as schema_registry
 from hub.access.entries import unpacker
@@ -173,7 +172,8 @@ def test_what_operators_do_is_in_an_audit_that_is_whole(
     refused = hub_on_embedded.send("mod", TYPE, b"no Avro")
     assert hub_on_embedded.receipt(refused)["code"] == "not_avro"
     embedded_shop.hub("dlq", "show", refused.coordinates, "--raw", str(tmp_path / "letter.bin"))
-    shutil.copy("deploy/agency/event.json", tmp_path)
+    event = json.loads(Path("deploy/agency/event.json").read_text(encoding="utf-8"))
+    (tmp_path / "event.json").write_text(json.dumps({**event, "id": unique("operator")}), encoding="utf-8")
     embedded_shop.hub("publish", str(tmp_path / "event.json"), "--as", "mod")
     embedded_shop.hub("topics", "apply")  # all is there: nothing is changed
     lines = embedded_shop.entries(kind="operator")
