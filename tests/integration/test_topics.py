@@ -98,25 +98,16 @@ def test_production_has_three_copies_of_which_two_must_be_there(catalogue: Catal
         assert (spec.replicas, spec.configs["min.insync.replicas"]) == (3, "2")
 
 
-def test_where_a_node_may_be_lost_nobody_has_to_ask_for_copies(tmp_path: Path, catalogue: Catalogue) -> None:
-    """Nor does a node that is away make them fewer. Before, a cluster had one copy of everything until it was asked."""
+def test_where_a_node_may_be_lost_topics_have_copies_or_get_them_when_somebody_says_so(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    """Until then nothing is asked of them that they cannot give: a broker before 3.7 would take no record. Nor does a
+    node that is away make them fewer."""
     require_apache()
+    kept = ("in.mod", "status.person", "_schemas")
     with (cluster := Cluster(tmp_path)) as connection:
         found = plan_for(connection, catalogue, PARTITIONS, None)
         assert {(spec.replicas, spec.configs["min.insync.replicas"]) for spec in found.create} == {(3, "2")}
-        assert {spec.replicas for spec in plan_for(connection, catalogue, PARTITIONS, 1).create} == {1}
-        apply(connection, replace(found, create=found.create[:1]))
-        cluster.stop_node(3)
-        later = plan_for(connection, catalogue, None, None)
-        assert {spec.replicas for spec in later.create} == {3} and not later.drift
-        assert {spec.partitions for spec in later.create if spec.name != "_schemas"} == {PARTITIONS}
-
-
-def test_topics_of_one_copy_get_more_when_somebody_says_so(tmp_path: Path, catalogue: Catalogue) -> None:
-    """Until then nothing is asked of them that they cannot give: a broker before 3.7 would take no record."""
-    require_apache()
-    kept = ("in.mod", "status.person", "_schemas")
-    with Cluster(tmp_path) as connection:
         some = plan_for(connection, catalogue, PARTITIONS, 1)
         few = (replace(s, configs=s.configs | {"min.insync.replicas": "1"}) for s in some.create if s.name in kept)
         apply(connection, replace(some, create=tuple(few)))
@@ -136,6 +127,10 @@ def test_topics_of_one_copy_get_more_when_somebody_says_so(tmp_path: Path, catal
         assert set(plan_for(connection, catalogue, None, None).unchanged) == set(kept)
         assert {message.value() for message in Archive(connection.bootstrap).read("in.mod")} == kept_before
         more_copies(connection, dict.fromkeys(kept, 3))  # nothing to do
+        cluster.stop_node(3)
+        later = plan_for(connection, catalogue, None, None)
+        assert {spec.replicas for spec in later.create} == {3} and not later.drift
+        assert {spec.partitions for spec in later.create} == {PARTITIONS}
 
 
 def test_a_copy_goes_to_where_there_are_fewest() -> None:

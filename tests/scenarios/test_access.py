@@ -132,6 +132,7 @@ def test_tokens_are_exchanged_without_a_gap_and_revoked_without_a_restart(embedd
     assert told[-4:] == [f"issue token {old['id']}", f"issue token {new['id']}", *[f"revoke token {old['id']}"] * 2]
 
 
+@pytest.mark.long
 def test_tokens_issued_at_the_same_moment_are_all_in_the_audit(embedded_shop: Shop) -> None:
     with ThreadPoolExecutor(3) as pool:
         issued = list(pool.map(embedded_shop.issue, [OWNER] * 3))
@@ -201,6 +202,7 @@ def test_every_denial_is_in_the_audit_and_a_flood_is_few_lines(shop: Shop, hub: 
     assert any(name.startswith("registry.") for name in said["writers"])
 
 
+@pytest.mark.long
 def test_a_tampered_copy_of_the_audit_is_not_whole(
     embedded_shop: Shop, hub_on_embedded: Outside, tmp_path: Path
 ) -> None:
@@ -314,6 +316,7 @@ def answered(url: str, context: ssl.SSLContext) -> tuple[int, str]:
         return 0, ""
 
 
+@pytest.mark.long
 def test_who_comes_without_a_certificate_where_one_is_required_is_told_so_and_in_the_audit(
     hub_on_embedded: Outside, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import struct
 import time
 
 import crc32c
+import pytest
 from aiokafka import AIOKafkaProducer
 from load import Load, exactly_once
 from workers import LANES, PARTITIONS, PATIENCE, SESSION, Stage, until
@@ -87,6 +88,7 @@ async def header_that_is_no_text(bootstrap: str, topic: str, partition: int) -> 
     await producer.stop()
 
 
+@pytest.mark.long
 def test_a_header_that_no_client_can_read_stops_nobody_else(stage: Stage) -> None:
     stage.workers()
     asyncio.run(header_that_is_no_text(stage.bootstrap, "in.asan", 1))

@@ -86,6 +86,7 @@ def test_an_agency_of_which_all_is_refused_is_paused_until_it_is_resumed(stage: 
     _audited(stage)
 
 
+@pytest.mark.long
 def test_an_operator_pauses_an_agency(stage: Stage) -> None:
     sender = Sender(stage)
     one, other = stage.workers()

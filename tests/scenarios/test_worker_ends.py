@@ -21,8 +21,9 @@ LINES = 60.0
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    broker = Broker("embedded", tmp_path_factory.mktemp("broker"))
+    broker = Broker("embedded", folder := tmp_path_factory.mktemp("broker"))
     broker.start()
+    Worker("topics", broker.bootstrap, folder).apply_topics()
     yield broker
     broker.stop()
 
@@ -30,7 +31,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 def test_a_data_folder_that_cannot_be_made_is_named(broker: Broker, tmp_path: Path) -> None:
     folder = tmp_path / "file" / "below"
     folder.parent.write_text("")
-    Worker("topics", broker.bootstrap, tmp_path).apply_topics()
     worker = Worker("worker", broker.bootstrap, tmp_path, HUB_DATA_DIR=str(folder))
     worker.start()
     with pytest.raises(RuntimeError, match="is not ready"):
@@ -41,11 +41,27 @@ def test_a_data_folder_that_cannot_be_made_is_named(broker: Broker, tmp_path: Pa
 def test_a_worker_whose_agents_do_not_end_ends_all_the_same(broker: Broker, tmp_path: Path) -> None:
     # a name of its own: on this broker a member that has not left is never missed
     worker = Worker("worker", broker.bootstrap, tmp_path, mutant="agents_hang", HUB_NAME="hanging")
-    worker.apply_topics()
     worker.start()
     worker.wait_ready()
     assert worker.stop() < STOP_SECONDS
     assert "the agents do not end" in worker.log.read_text(), "it would have hung"
+
+
+@pytest.mark.long
+def test_a_log_that_lost_its_tail_ends_the_worker_until_somebody_says_where_to_go_on(
+    broker: Broker, tmp_path: Path
+) -> None:
+    worker = Worker("worker", broker.bootstrap, tmp_path, HUB_NAME="tail")
+    _commit(broker, "tail.gate", 7)
+    worker.start()
+    with pytest.raises(RuntimeError, match="is not ready"):
+        worker.wait_ready()
+    assert "in.mod/1: offset 7 is committed, but the log ended at 0" in worker.log.read_text()
+
+    _commit(broker, "tail.gate", 0)
+    worker.start()
+    worker.wait_ready()
+    worker.stop()
 
 
 def test_a_worker_whose_broker_is_gone_ends_within_seconds_and_says_where_it_stood(
@@ -63,24 +79,6 @@ def test_a_worker_whose_broker_is_gone_ends_within_seconds_and_says_where_it_sto
 
     broker.kill()
     assert worker.stop() < STOP_SECONDS, "before whoever stops it would kill it"
-
-
-@pytest.mark.long
-def test_a_log_that_lost_its_tail_ends_the_worker_until_somebody_says_where_to_go_on(
-    broker: Broker, tmp_path: Path
-) -> None:
-    worker = Worker("worker", broker.bootstrap, tmp_path, HUB_NAME="tail")
-    worker.apply_topics()
-    _commit(broker, "tail.gate", 7)
-    worker.start()
-    with pytest.raises(RuntimeError, match="is not ready"):
-        worker.wait_ready()
-    assert "in.mod/1: offset 7 is committed, but the log ended at 0" in worker.log.read_text()
-
-    _commit(broker, "tail.gate", 0)
-    worker.start()
-    worker.wait_ready()
-    worker.stop()
 
 
 def _commit(broker: Broker, group: str, offset: int) -> None:
