@@ -83,20 +83,19 @@ class Run:
         self._say.print("broker: embedded")
 
     def _all(self) -> tuple[dict[str, str], list[Report]]:
-        """(mutant → red or survived, scenarios); mutants first, so that what follows is believed."""
+        """(mutant → red or survived, scenarios). Mutants come last on their broker: what they do wrong stays in its
+        topics."""
         mutants: dict[str, str] = {}
         scenarios: list[Report] = []
         known = QUICK if self._given.quick else FULL
         able = [each for each in known if self._wanted(each.name) and not self._missing(each)]
         tested = [name for name in MUTANTS if self._wanted(f"mutant-{name}")]
-        if tested:  # on a broker of their own: what they do wrong stays in its topics
-            with self._theatre("mutants") as theatre:
-                mutants |= {name: self._mutant(theatre, name) for name in tested}
         for where in WHERE:
-            chosen = [each for each in able if each.where == where]
-            if chosen:
+            chosen, last = [each for each in able if each.where == where], tested if where == "one" else []
+            if chosen or last:
                 with self._theatre(where) as theatre:
                     scenarios += [self._scenario(theatre, each) for each in chosen]
+                    mutants |= {name: self._mutant(theatre, name) for name in last}
         return mutants, scenarios
 
     def _missing(self, scenario: Scenario) -> str:

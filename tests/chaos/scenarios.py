@@ -191,10 +191,10 @@ POISON = 100_000
 QUICK = (  # a tenth of every load is resent; each scenario of its own takes ten seconds to begin and to judge
     Scenario("graceful-stops", 120, stop_workers(2), failover=False),
     Scenario("set-back", 0, nothing(0), after="set_back", failover=False),
-    Scenario("kill-freeze-rebalance", 240, one_after_another(rebalances(8), kill_workers(2, 3), freeze_worker(1))),
+    Scenario("kill-freeze-rebalance", 240, one_after_another(rebalances(8), kill_workers(2, 2), freeze_worker(1))),
     Scenario("crash-in-batch", 240, crash_in_batch(_HALF[:4])),
     Scenario("gateway-and-broker-away", 120, gateway_away(1, 1, 4), load=_HTTP),
-    Scenario("poison", 6, nothing(0), load={"rate": 500.0, "poisoned": 0.5, "whole": True}, failover=False, calm=True),
+    Scenario("poison", 4, nothing(0), load={"rate": 500.0, "poisoned": 0.5, "whole": True}, failover=False, calm=True),
     Scenario("shadow-ledger", 0, nothing(0), after="shadow", failover=False),
     Scenario("disk-full", 120, disk_full, where="small disk"),
     Scenario("brokers-in-rotation", 180, rotate(1, 1), where="three", load={"rate": 50.0}),
