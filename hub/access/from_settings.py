@@ -44,10 +44,5 @@ def open_audit(
     Broker and `schemas` (where schemas are registered) are asked when there is something to write, so that a door opens
     without them.
     """
-    return Audit(open_log(door, settings, connection, schemas), metrics)
-
-
-def open_log(door: str, settings: Settings, connection: Connection, schemas: Callable[[], Registered]) -> AuditLog:
-    """The chain itself, for a command that waits until its line is written."""
     writer = f"{door}.{settings.instance or socket.gethostname()}"
-    return AuditLog(connection, lambda: codec_of(schemas()), writer, settings.name)
+    return Audit(AuditLog(connection, lambda: codec_of(schemas()), writer, settings.name), metrics)

@@ -4,39 +4,29 @@ from __future__ import annotations
 
 import getpass
 import os
-from typing import Any
 
 from hub.access.token_file import locked
 from hub.commands.terminal import err
 from hub.errors import HubError
 from hub.settings import Settings
 
-WRITER = "operator"
-
 
 def audited(settings: Settings, agency: str | None, action: str, origin: str | None = None) -> bool:
     """What an operator does, to the audit; said where that fails. `agency` is the one concerned, `origin` the record;
     no person is named but who types. True also where there is no broker to write it to: tokens are needed before that.
 
-    All of a host write one chain, and who opens it anew ends the transaction of who has it open: one after the other.
+    All operators write one chain, and who opens it anew ends the transaction of who has it open: those of a host go one
+    after the other.
     """
-    from hub import registry
-    from hub.access.from_settings import open_log
-    from hub.clock import now_ms
+    from hub.admin import operators
     from hub.machine.running import connect
 
-    entry: dict[str, Any] = {"kind": "OPERATOR", "agency": agency, "action": f"{action}, by {user()}", "code": None}
-    entry |= {"at": now_ms(), "origin": origin, "counts": {}}
     connection = None
     try:
         connection = connect(settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        with locked(settings.data_dir / WRITER):
-            log = open_log(WRITER, settings, connection, lambda: registry.read(connection))
-            try:
-                log.write([entry])
-            finally:
-                log.close()
+        with locked(settings.data_dir / operators.WRITER):
+            operators.record(connection, settings.name, agency, f"{action}, by {user()}", origin)
         return True
     except Exception as error:
         why = str(error) if isinstance(error, HubError) else type(error).__name__

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from typer.testing import CliRunner
 from world import VETERAN, catalogue, moved_on, schemas, unpack
 
 from hub import cli, logs, metrics, registry
-from hub.access import from_settings
+from hub.admin import operators
 from hub.admin import publish as publishing
 from hub.catalogue import SCHEMAS
 from hub.kafka import clients
@@ -79,8 +78,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a broker answered, with every schema registered, and took the audit's lines; nothing else can be sent."""
-    log = SimpleNamespace(write=lambda entries: None, close=lambda: None)
-    monkeypatch.setattr(from_settings, "open_log", lambda *_: log)
+    monkeypatch.setattr(operators, "record", lambda *_: None)
     monkeypatch.setenv("HUB_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setattr(registry, "read", lambda _: schemas())
     monkeypatch.setattr(clients, "CONNECT_MS", 200)

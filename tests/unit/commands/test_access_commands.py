@@ -13,8 +13,8 @@ import pytest
 from world import NOW, rules, schemas
 
 from hub import cli, logs
-from hub.access import from_settings
 from hub.access.tokens import Tokens
+from hub.admin import operators
 from hub.commands import audit, auditing
 from hub.errors import Retry
 from hub.kafka.connection import Connection
@@ -98,17 +98,13 @@ def audited(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """A broker is set, and an audit that takes a line where nobody else can write one under the same name."""
     actions: list[str] = []
 
-    class Log:
-        def write(self, entries: list[dict[str, Any]]) -> None:
-            with (tmp_path / f"{auditing.WRITER}.lock").open() as file, pytest.raises(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            actions.extend(entry["action"] for entry in entries)
-
-        def close(self) -> None:
-            """Nothing is open."""
+    def record(_: Any, hub: str, agency: str, action: str, origin: None) -> None:
+        with (tmp_path / f"{operators.WRITER}.lock").open() as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        actions.append(action)
 
     monkeypatch.setenv("HUB_BOOTSTRAP_SERVERS", BROKER)
-    monkeypatch.setattr(from_settings, "open_log", lambda *_: Log())
+    monkeypatch.setattr(operators, "record", record)
     return actions
 
 
@@ -127,7 +123,7 @@ def test_a_token_that_is_not_in_the_audit_is_shown_and_ends_with_1(
     def away(*_: Any) -> Any:
         raise Retry("the broker is away")
 
-    monkeypatch.setattr(from_settings, "open_log", away)
+    monkeypatch.setattr(operators, "record", away)
     code, out, err = run("token", "issue", "mod", *words)
     assert code == 1 and "zefer_" in out and "not in the audit: the broker is away" in err
     assert run("token", "revoke", listed(run)[0]["id"], *words)[0] == 1

@@ -15,8 +15,7 @@ from gateway_room import event
 from world import catalogue, schemas
 
 from hub import cli, logs, registry
-from hub.access import from_settings
-from hub.admin import dead_letters
+from hub.admin import dead_letters, operators
 from hub.admin.dead_letters import DeadLetter
 from hub.admin.publish import Draft
 from hub.admin.wanted import TopicSpec
@@ -63,8 +62,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 def audit(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What commands tell the audit."""
     told: list[dict[str, Any]] = []
-    log = SimpleNamespace(write=told.extend, close=lambda: None)
-    monkeypatch.setattr(from_settings, "open_log", lambda *_: log)
+
+    def record(_: Any, hub: str, agency: str | None, action: str, origin: str | None) -> None:
+        told.append({"agency": agency, "action": action, "origin": origin})
+
+    monkeypatch.setattr(operators, "record", record)
     return told
 
 
@@ -99,8 +101,8 @@ def test_raw_bytes_are_for_their_owner_alone(
     assert file.read_bytes() == ENVELOPE["value"] and file.stat().st_mode & 0o777 == 0o600
     assert f"17 bytes are in {file}" in err and json.loads(out)["code"] == "fin_invalid"
     (line,) = audit
-    said = ("OPERATOR", "mod", f"take the bytes of a dead letter, by {auditing.user()}", "in.mod/3/1")
-    assert (line["kind"], line["agency"], line["action"], line["origin"]) == said
+    said = ("mod", f"take the bytes of a dead letter, by {auditing.user()}", "in.mod/3/1")
+    assert (line["agency"], line["action"], line["origin"]) == said
 
 
 def test_what_the_audit_cannot_hold_is_not_done(
@@ -109,7 +111,7 @@ def test_what_the_audit_cannot_hold_is_not_done(
     def away(*_: Any) -> Any:
         raise Retry("the broker is away")
 
-    monkeypatch.setattr(from_settings, "open_log", away)
+    monkeypatch.setattr(operators, "record", away)
     code, _, err = run("dlq", "show", "in.mod/3/1", "--raw", str(tmp_path / "letter.bin"))
     assert code == 1 and "not in the audit: the broker is away" in err and not (tmp_path / "letter.bin").exists()
     (tmp_path / "event.json").write_text(json.dumps(event()))
