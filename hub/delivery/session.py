@@ -91,7 +91,11 @@ class Session:
         return {}
 
     def _go_on_behind(self, gone: Gone) -> None:
-        """Committed at once: the next start would else find it again, or be content with a log that has grown since."""
+        """Committed at once: the next start would else find it again, or be content with a log that has grown since.
+        What is in hand was not delivered, as far as is known: it is read again."""
+        job = self._jobs.get(gone.where)
+        if job is not None:
+            gone = gone._replace(on=min(gone.on, job.records[0].offset))
         self._receivers[gone.where.topic].gone(gone)
         self.forget([gone.where])
         self._consumer.seek(gone.where, gone.on)

@@ -106,18 +106,19 @@ def test_what_is_gone_is_said_and_reading_goes_on_once_that_is_committed() -> No
     assert rig.consumer.commits == [{HERE: 8}] and [job.next_offset for job in rig.receiver.jobs] == [9]
 
 
-def test_a_log_cut_off_under_a_batch_in_flight_is_read_from_where_it_differs() -> None:
-    """What becomes of the batch commits nothing: its offsets mean other records now."""
+def test_a_log_cut_off_under_a_batch_in_flight_is_read_from_where_that_begins() -> None:
+    """What becomes of the batch commits nothing: it may never have been delivered, and its offsets mean other records
+    now."""
     cut = LogTruncationError({HERE: OffsetAndMetadata(4, "", 2), THERE: None})
     rig = Rig(FakeConsumer({HERE: records(5)}, cut))
     rig.session.turn()
     rig.consumer.positions, rig.consumer.first, rig.consumer.end = {HERE: 5, THERE: 9}, 1, 4
     rig.session.turn()
-    assert rig.receiver.told == [Gone(HERE, Why.TAIL, 5, 4, 1), Gone(THERE, Why.TAIL, 9, 1, 5)]
-    assert rig.consumer.positions == {HERE: 4, THERE: 1} and rig.receiver.revoked == {HERE, THERE}
+    assert rig.receiver.told == [Gone(HERE, Why.TAIL, 5, 0, 1), Gone(THERE, Why.TAIL, 9, 1, 5)]
+    assert rig.consumer.positions == {HERE: 0, THERE: 1} and rig.receiver.revoked == {HERE, THERE}
     rig.receiver.finish()
     rig.session.turn()
-    assert rig.consumer.commits == [{HERE: 4, THERE: 1}]
+    assert rig.consumer.commits == [{HERE: 0, THERE: 1}]
 
 
 def test_a_partition_that_nobody_has_read_begins_without_a_word() -> None:
