@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+PLACE = "hub.place"
+"""In the scope of a request: the agency whose place it has."""
+
 
 class Places:
     """Of so many requests at once, one agency has `of_one` at the most. Used in one event loop."""

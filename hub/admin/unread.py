@@ -19,12 +19,12 @@ READERS = {"in.": "gate", "events.": "ledger"}
 def unread(connection: Connection, hub: str, topics: Collection[str]) -> Mapping[str, int]:
     """Of these topics, which the catalogue does not have, how many offsets a lane of this hub has not taken; topics
     that it has read to their end, or never read, are left out. Raises `ConfigError` when no broker answers."""
+    named = {lane: [topic for topic in topics if topic.startswith(prefix)] for prefix, lane in READERS.items()}
     left: Counter[str] = Counter()
-    with admin(connection) as client:
-        for prefix, lane in READERS.items():
-            named = [topic for topic in topics if topic.startswith(prefix)]
-            if named:
-                left += _left(client, f"{hub}.{lane}", named)
+    if any(named.values()):
+        with admin(connection) as client:
+            for lane in filter(named.get, named):
+                left += _left(client, f"{hub}.{lane}", named[lane])
     return left
 
 

@@ -57,7 +57,8 @@ def topics_apply(
         found = found.shortened()
     notes = topics.apply(connection, found)
     new = registry.missing(connection, catalogue.schemas())
-    registry.register(connection, new)
+    if new:
+        registry.register(connection, new)
     _print_plan(found, unread(connection, settings.name, found.foreign), as_json)
     if copies and found.copies:
         _copy(connection, found.copies)

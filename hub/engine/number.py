@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -166,8 +166,8 @@ class Number:
         await runtime.notes.read_to_end()
         if kept is None:
             self._chain = await self._last_link()
-        await self._seek()
-        await self._suspects.start(self._producer, self._consumer, self._committed)
+        ends = await self._seek()
+        await self._suspects.start(self._producer, self._committed, ends)
         self._consumer.resume(*self.tps)
         self.ready = self._anew = True
         self._said = ""
@@ -194,9 +194,12 @@ class Number:
             tell(None)
             raise
 
-    async def _seek(self) -> None:
+    async def _seek(self) -> Mapping[TopicPartition, int]:
+        """Where each partition ends."""
         assert self._producer is not None
-        self._committed = await seek(self._spec.name, self._consumer, self.tps, self._runtime.notes, self._producer)
+        notes = self._runtime.notes
+        self._committed, ends = await seek(self._spec.name, self._consumer, self.tps, notes, self._producer)
+        return ends
 
     async def _carry(self) -> None:
         runtime = self._runtime

@@ -11,7 +11,7 @@ agency has lost stops nobody: it is said, and ends the worker when it would be r
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 
 async def seek(
     lane: str, consumer: Any, tps: Sequence[TopicPartition], notes: Notes, producer: Transactions
-) -> dict[TopicPartition, int]:
-    """Move the consumer to where each partition goes on, and return that; without a committed offset it is the first.
+) -> tuple[dict[TopicPartition, int], Mapping[TopicPartition, int]]:
+    """Move the consumer to where each partition goes on, and return that (without a committed offset it is the first)
+    and where each ends.
 
     `notes` are read to their end, and `producer` has fenced the predecessor: nobody else commits. Raises `Fatal`.
     """
@@ -41,7 +42,7 @@ async def seek(
             _gone(tp, offset, first[tp], paused=notes.paused(tp.topic))
         await _tail(lane, tp, offset, end[tp], notes, producer)
         consumer.seek(tp, offset)
-    return positions
+    return positions, end
 
 
 def _gone(tp: TopicPartition, offset: int, first: int, *, paused: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
@@ -46,11 +45,10 @@ class Suspects:
         trial = self._starts.trial
         return min(trial.records, trial.left) if trial else 0
 
-    async def start(self, producer: Transactions, consumer: Any, committed: Offsets) -> None:
-        """Count this start, where records wait. The notes are read to their end."""
+    async def start(self, producer: Transactions, committed: Offsets, ends: Offsets) -> None:
+        """Count this start, where records wait before `ends`. The notes are read to their end."""
         runtime = self._runtime
         before = trials.read_starts(runtime.notes.get(self._key))
-        ends = await consumer.end_offsets(list(committed))
         waiting = {
             tp.topic: ends[tp] - offset
             for tp, offset in committed.items()  # what a pause holds back shows no lack of progress

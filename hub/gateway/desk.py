@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from hub.access import Caller, Denied
-from hub.access.places import Places
+from hub.access.places import PLACE, Places
 from hub.errors import Admission, Door
 from hub.gateway import body, negotiate
 from hub.gateway.bounds import BUSY_SECONDS, Bounds, Budget
@@ -28,7 +28,6 @@ URN = "urn:az:zefer:hub:"
 NOBODY = "nobody"
 AGENCY = "hub.agency"
 """Whose request it is, in its scope, once that is proved."""
-PLACE = "hub.place"
 """Whose place the request has, in its scope."""
 CHALLENGE = 'Bearer realm="hub"'
 

@@ -15,10 +15,11 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hub.access.places import PLACE
 from hub.errors import Door
 from hub.gateway import negotiate
 from hub.gateway.body import WHOLE
-from hub.gateway.desk import PLACE, PROBLEM, problem_text
+from hub.gateway.desk import PROBLEM, problem_text
 from hub.texts import Language
 
 ADDRESS_BYTES = 4 << 10

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.access.places import Places
+from hub.access.places import PLACE, Places
 from hub.registry import refusals
 from hub.registry.answers import AT_ONCE, JUDGED_AT_ONCE, JUDGES, OPEN, ROUTES, WRITES, Handler
 from hub.registry.asked import Asked, Text
@@ -35,8 +35,6 @@ BODY_SECONDS = 20.0
 """For a body to arrive."""
 REQUESTS = 64
 """At once, each with its body; of one agency, or of strangers where the registry is open, half of them."""
-PLACE = "hub.place"
-"""Whose place the request has, in its scope."""
 Observe = Callable[[str, int, float], None]
 """Told of each answer: route, HTTP status, seconds."""
 

@@ -38,22 +38,19 @@ def topics(embedded: Connection, name: Name, monkeypatch: pytest.MonkeyPatch) ->
 
 def not_enough_replicas(monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
     """As a leader answers whose followers are down: the batch is to be sent again."""
-    honest = idempotent._told
-    few = NotEnoughReplicasError.errno
-
-    def told(answer: Any) -> Any:
-        return [(tp, few if tp.topic == topic else code, offset) for tp, code, offset in honest(answer)]
-
-    monkeypatch.setattr(idempotent, "_told", told)
+    _answers(monkeypatch, topic, NotEnoughReplicasError.errno)
 
 
 def refuses(monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
     """As a leader answers that will never take a batch."""
+    _answers(monkeypatch, topic, MessageSizeTooLargeError.errno)
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, topic: str, error: int) -> None:
     honest = idempotent._told
-    never = MessageSizeTooLargeError.errno
 
     def told(answer: Any) -> Any:
-        return [(tp, never if tp.topic == topic else code, offset) for tp, code, offset in honest(answer)]
+        return [(tp, error if tp.topic == topic else code, offset) for tp, code, offset in honest(answer)]
 
     monkeypatch.setattr(idempotent, "_told", told)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from auditors import Auditors
 from certificates import Authority, Pair, trusting
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -37,16 +38,6 @@ from hub.settings import Settings
 MOD, STRANGER = "urn:az:agency:mod", "urn:az:agency:nobody"
 AGENCIES = {"mod", "mia"}
 NOBODY: Any = SimpleNamespace(bad_certificate=None, without_certificate=None)
-
-
-class Auditors:
-    """What the audit is told."""
-
-    def __init__(self) -> None:
-        self.denials: list[tuple[str | None, str, str]] = []
-
-    def denied(self, agency: str | None, action: str, code: str, count: int = 1) -> None:
-        self.denials.append((agency, action, code))
 
 
 class Unproved:

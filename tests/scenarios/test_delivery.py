@@ -325,11 +325,17 @@ class Told(Unobserved):
         self.counts[agency, str(reason)] += count
 
 
+def watched(broker: Connection, name: Name, folder: Path) -> tuple[Hub, str, Told]:
+    """A hub of one agency, and what is told of it."""
+    hub = make_hub(broker, name, folder)
+    (agency,) = hub.agencies
+    return hub, agency, Told()
+
+
 def test_what_retention_took_while_nobody_delivered_is_said_and_counted_once(
     broker: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
 ) -> None:
-    hub, told = make_hub(broker, name, tmp_path), Told()
-    (agency,) = hub.agencies
+    hub, agency, told = watched(broker, name, tmp_path)
     hub.publish(agency, range(100))
     with hub.process(observer=told):
         until(lambda: hub.committed(agency) == 100, "the first ones are delivered")
@@ -354,8 +360,7 @@ def test_what_retention_took_while_nobody_delivered_is_said_and_counted_once(
 def test_what_retention_takes_behind_a_receiver_that_is_down_is_said_and_counted(
     broker: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
 ) -> None:
-    hub, told = make_hub(broker, name, tmp_path), Told()
-    (agency,) = hub.agencies
+    hub, agency, told = watched(broker, name, tmp_path)
     hub.publish(agency, range(50))
     memory[agency].seconds = 2.0
     with hub.process(observer=told):
@@ -377,8 +382,7 @@ def test_what_was_gone_before_anything_was_committed_is_said_and_counted(
     embedded: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
 ) -> None:
     """As after a week away: Kafka forgets what a group has committed long before retention takes the records."""
-    hub, told = make_hub(embedded, name, tmp_path), Told()
-    (agency,) = hub.agencies
+    hub, agency, told = watched(embedded, name, tmp_path)
     hub.publish(agency, range(40))
     hub.take_away(agency)
     hub.publish(agency, range(40, 100))
@@ -391,8 +395,7 @@ def test_what_was_gone_before_anything_was_committed_is_said_and_counted(
 def test_a_log_that_lost_its_tail_is_delivered_from_its_beginning(
     broker: Connection, name: Name, memory: dict[str, Receiver], tmp_path: Path
 ) -> None:
-    hub, told = make_hub(broker, name, tmp_path), Told()
-    (agency,) = hub.agencies
+    hub, agency, told = watched(broker, name, tmp_path)
     hub.publish(agency, range(100))
     hub.commit(agency, 1000)
     with hub.process(observer=told):

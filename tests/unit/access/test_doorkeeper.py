@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from auditors import Auditors
 from starlette.requests import Request
 
 from hub.access import Caller, Denied, Doorkeeper, Forbidden, Unauthenticated, token
@@ -21,21 +22,11 @@ DER = b"a certificate"
 FINGERPRINT = Peer.of({}, DER).fingerprint
 
 
-class Told:
-    """Keeps what the audit would be told."""
-
-    def __init__(self) -> None:
-        self.denials: list[tuple[str | None, str, str]] = []
-
-    def denied(self, agency: str | None, action: str, code: str, count: int = 1) -> None:
-        self.denials.append((agency, action, code))
-
-
 class Door:
     """A door with a token each of an agency that is there and of one that was taken out of the catalogue."""
 
     def __init__(self, path: Path, *, basic: bool = False, rules: dict[str, str] | None = None) -> None:
-        self.audit, self.mine, self.gone = Told(), token.make(), token.make()
+        self.audit, self.mine, self.gone = Auditors(), token.make(), token.make()
         with writing(path) as tokens:
             tokens += [Token(self.mine.id, "mod", self.mine.digest, 1), Token(self.gone.id, "old", self.gone.digest, 1)]
         certificates = Certificates(AGENCIES, rules)

@@ -116,9 +116,6 @@ class Consumer:
     def assignment(self) -> set[TopicPartition]:
         return {TP}
 
-    def last_stable_offset(self, _: TopicPartition) -> int:
-        return len(self._broker.inputs)
-
     def pause(self, *_: TopicPartition) -> None:
         self.paused = True
 
@@ -308,7 +305,6 @@ def made(broker: Broker, step: Step, batch: int = 7, process: str = "one") -> Ru
         committed=lambda *_: None,
         restarted=lambda _, reason: restarts.append(reason),
         paused=lambda *_: None,
-        position=lambda *_: None,
         rebuilding=lambda *_: None,
     )
     runtime: Any = SimpleNamespace(
