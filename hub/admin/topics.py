@@ -78,9 +78,11 @@ class Plan:
         """What is to be altered of one topic."""
         return replace(self, create=(), alter=tuple(change for change in self.alter if change.topic == topic))
 
-    def shortened(self) -> Plan:
-        """With the records that are older than they should be deleted."""
-        return replace(self, alter=self.alter + self.shorter, shorter=())
+    def shortened(self, needed: Collection[str]) -> Plan:
+        """With the records that are older than they should be deleted, but of the topics that are `needed`."""
+        shorter = tuple(change for change in self.shorter if change.topic not in needed)
+        left = tuple(change for change in self.shorter if change.topic in needed)
+        return replace(self, alter=self.alter + shorter, shorter=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def plan_for(connection: Connection, catalogue: Catalogue, partitions: int | Non
         names = wanted(catalogue)
         found = _found(client, names)
         there = [found[name] for name in names if name in found]
-        partitions = partitions or max((topic.partitions for topic in there), default=PARTITIONS)
+        lanes = (found[name].partitions for name in names if name in found and name != TOPIC)
+        partitions = partitions or max(lanes, default=PARTITIONS)
         replicas = replicas or _replicas(client, there)
     paused = pauses(connection) if NOTES in found else {}
     return compare(wanted(catalogue, partitions, replicas, paused), found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +19,17 @@ from hub.admin import copies
 from hub.admin.copies import more_copies, spread
 from hub.admin.retention import DAY, FOREVER, longest, milliseconds
 from hub.admin.topics import Found, TopicSpec, apply, compare, plan_for, wanted
-from hub.admin.unread import unread
+from hub.admin.unread import Left, still_needed, unread
+from hub.admin.wanted import PARTITIONS as BY_DEFAULT
 from hub.catalogue import Catalogue, load
+from hub.clock import now_ms
 from hub.errors import ConfigError
 from hub.kafka.clients import admin, consumer, producer
 from hub.kafka.cluster import Cluster
 from hub.kafka.connection import Connection
 
 PARTITIONS = 2
+Name = Callable[[str], str]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,13 @@ def test_every_agency_has_its_four_topics_and_every_stream_its_own(
 def test_the_lanes_topics_have_the_same_number_of_partitions(specs: dict[str, TopicSpec]) -> None:
     assert {spec.partitions for name, spec in specs.items() if name != "_schemas"} == {PARTITIONS}
     assert specs["_schemas"].partitions == 1
+
+
+def test_the_log_of_schemas_says_nothing_of_how_many_the_others_have(broker: Connection, catalogue: Catalogue) -> None:
+    """A registry that was started first has made it, with its one partition."""
+    with without(broker, wanted(catalogue)):
+        make_topic(broker, "_schemas", 1)
+        assert {spec.partitions for spec in plan_for(broker, catalogue, None, 1).create} == {BY_DEFAULT}
 
 
 def test_limits_are_those_of_the_contract(specs: dict[str, TopicSpec]) -> None:
@@ -197,22 +207,44 @@ def test_nothing_is_kept_for_less_long_unless_somebody_says_so(found: str, wante
     spec = TopicSpec("in.mod", 4, 1, {"retention.ms": wanted})
     plan = compare({"in.mod": spec}, {"in.mod": Found(4, 1, {"retention.ms": found})})
     assert (len(plan.alter), len(plan.shorter)) == ((0, 1) if deletes else (1, 0))
-    assert len(plan.shortened().alter) == 1 and not plan.unchanged
+    assert len(plan.shortened(()).alter) == 1 and not plan.unchanged
+    assert replace(plan.shortened({"in.mod"}), drift=()) == plan
 
 
-def test_what_nobody_reads_any_more_is_named(broker: Connection, name: object) -> None:
-    """The agency was taken out of the catalogue while records of it waited."""
-    hub, left, done, never = (name(prefix) for prefix in ("hub", "in.left", "in.done", "in.never"))  # type: ignore[operator]
+def written(broker: Connection, *topics: str) -> None:
+    """Three records each, some time ago."""
     with producer(broker) as client:
-        for topic in (left, done, never):
+        for topic in topics:
             make_topic(broker, topic)
             for value in (b"1", b"2", b"3"):
-                client.send(topic, value)
-    with consumer(broker, group=f"{hub}.gate") as client:
-        read = {TopicPartition(topic, 0): OffsetAndMetadata(at, "", -1) for topic, at in ((left, 1), (done, 3))}
+                at = client.send(topic, value).get(timeout=10).timestamp
+    assert at
+    while now_ms() <= at:
+        pass
+
+
+def committed(broker: Connection, group: str, offsets: Mapping[str, int]) -> None:
+    with consumer(broker, group=group) as client:
+        read = {TopicPartition(topic, 0): OffsetAndMetadata(at, "", -1) for topic, at in offsets.items()}
         client.assign(list(read))
         client.commit(read)
-    assert unread(broker, hub, [left, done, never, "out.left", "events.never"]) == {left: 2}
+
+
+def test_what_nobody_reads_any_more_is_named(broker: Connection, name: Name) -> None:
+    """The agency was taken out of the catalogue while records of it waited."""
+    hub, left, done, never = (name(prefix) for prefix in ("hub", "in.left", "in.done", "in.never"))
+    written(broker, left, done, never)
+    committed(broker, f"{hub}.gate", {left: 1, done: 3})
+    found = unread(broker, hub, [left, done, never, "out.left", "events.never"])
+    assert found == {left: Left(2, known=True), never: Left(3, known=False)}
+
+
+def test_what_is_to_be_deleted_is_to_be_read_before(broker: Connection, name: Name) -> None:
+    hub, one, other, never = (name(prefix) for prefix in ("hub", "in.one", "in.other", "in.never"))
+    written(broker, one, other, never)
+    committed(broker, f"{hub}.gate", {one: 2, other: 3})
+    assert still_needed(broker, hub, dict.fromkeys((one, other, never, "out.one", "in.gone"), 0)) == {one, never}
+    assert not still_needed(broker, hub, dict.fromkeys((one, other, never), DAY)), "nothing of it is as old"
 
 
 def test_a_refused_topic_is_named_with_the_reason(broker: Connection, catalogue: Catalogue) -> None:
