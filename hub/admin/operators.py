@@ -19,7 +19,7 @@ from hub import registry
 from hub.avro.records import RecordCodec
 from hub.clock import now_ms
 from hub.errors import Retry
-from hub.kafka.clients import producer
+from hub.kafka.clients import DECIDED_SECONDS, TRANSACTION_MS, producer
 from hub.kafka.connection import Connection
 from hub.kafka.reading import read_all
 from hub.pipeline.pause import TOPIC
@@ -29,7 +29,6 @@ from hub.pipeline.summarise import Chain
 WRITER = "operators"
 SUBJECT = "hub.AuditEntry"
 SECONDS = 15.0
-SETTLE = 2.0
 TRIES, AGAIN_SECONDS = 6, 0.5
 """Where another operator does something at the same moment."""
 
@@ -42,9 +41,9 @@ class _Codecs(NamedTuple):
 
 
 def read_notes(connection: Connection) -> dict[bytes, bytes]:
-    """All that is noted now."""
+    """All that is noted now. Raises `Retry` where somebody who was killed hides what was noted since."""
     found: dict[bytes, bytes] = {}
-    for record in read_all(connection, TOPIC, settle=SETTLE):
+    for record in read_all(connection, TOPIC, settle=DECIDED_SECONDS, whole=True):
         if record.key is not None and record.value:
             found[record.key] = record.value
         elif record.key is not None:
@@ -81,7 +80,8 @@ def record(
 
 
 def _write(connection: Connection, hub: str, codecs: Any, entry: dict[str, Any], notes: Notes) -> None:
-    with producer(connection, transactional_id=f"{hub}.{WRITER}") as client:
+    settings = {"transactional_id": f"{hub}.{WRITER}", "transaction_timeout_ms": TRANSACTION_MS}
+    with producer(connection, **settings) as client:
         client.init_transactions()
         line, chain = _chain(connection).add(codecs, entry)
         client.begin_transaction()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from mode import Service
 
+from hub.errors import Retry
+from hub.kafka.clients import DECIDED_SECONDS
 from hub.kafka.connection import Connection
 from hub.kafka.outage import asked_to_end
 from hub.kafka.patience import be_patient
@@ -45,6 +48,8 @@ class Notes(Service):
         self._values: dict[bytes, bytes] = {}
         self._paused: dict[str, Pause] = {}
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
+        self._ends: AIOKafkaConsumer[bytes, bytes] | None = None
+        """Asked where the logs end, with what is not decided yet; nothing is read with it."""
 
     def get(self, key: bytes) -> bytes | None:
         return self._values.get(key)
@@ -54,14 +59,18 @@ class Notes(Service):
         return bool(self._paused) and topic.removeprefix("in.") in self._paused
 
     async def read_to_end(self) -> None:
-        """Return once all is known that is committed now."""
+        """Return once all is known that is committed now. What somebody who was killed has left open hides what others
+        have committed behind it, until it is ended: raises `Retry` where that takes too long."""
         ends: dict[TopicPartition, int] = {}
+        until = time.monotonic() + DECIDED_SECONDS
         while True:
-            consumer = self._consumer
-            if consumer is not None:
-                ends = ends or await consumer.end_offsets(self._tps)
+            consumer, all_of_it = self._consumer, self._ends
+            if consumer is not None and all_of_it is not None:
+                ends = ends or await all_of_it.end_offsets(self._tps)
                 if all([await consumer.position(tp) >= end for tp, end in ends.items()]):
                     return
+            if time.monotonic() > until:
+                raise Retry(f"{TOPIC} cannot be read to its end: no broker answers, or a transaction stays open")
             await asyncio.sleep(0.01)
 
     def hear(self, key: bytes | None, value: bytes | None) -> None:
@@ -99,23 +108,28 @@ class Notes(Service):
                 await self.sleep(AGAIN_SECONDS)
 
     async def _read(self) -> None:
-        consumer: AIOKafkaConsumer[bytes, bytes] = AIOKafkaConsumer(
+        consumer, ends = self._reader("read_committed"), self._reader("read_uncommitted")
+        try:
+            await ends.start()
+            await consumer.start()
+            be_patient(consumer, WAIT_MS)
+            consumer.assign(self._tps)
+            self._consumer, self._ends = consumer, ends
+            while not self.should_stop:
+                self._take(await consumer.getmany(timeout_ms=WAIT_MS))
+        finally:
+            self._consumer = self._ends = None
+            await consumer.stop()
+            await ends.stop()
+
+    def _reader(self, isolation: str) -> AIOKafkaConsumer[bytes, bytes]:
+        return AIOKafkaConsumer(
             **self._connection.aiokafka(),
-            isolation_level="read_committed",
+            isolation_level=isolation,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=WAIT_MS,
         )
-        try:
-            await consumer.start()
-            be_patient(consumer, WAIT_MS)
-            consumer.assign(self._tps)
-            self._consumer = consumer
-            while not self.should_stop:
-                self._take(await consumer.getmany(timeout_ms=WAIT_MS))
-        finally:
-            self._consumer = None
-            await consumer.stop()
 
     def _take(self, found: dict[TopicPartition, Sequence[Any]]) -> None:
         for records in found.values():

@@ -18,6 +18,7 @@ from aiokafka.consumer.fetcher import FetchResult
 
 from hub.engine.spec import Progress, Restore
 from hub.errors import Retry
+from hub.kafka.clients import DECIDED_SECONDS
 from hub.kafka.connection import Connection
 from hub.pipeline.restore import Restoring
 from hub.pipeline.rulebook import Codecs
@@ -35,8 +36,8 @@ CHUNK = 1000
 READING = 0.2
 """Of the work of a rebuild, the share that is reading; the other part makes entries of what was read."""
 
-DECIDED_SECONDS, DECIDED_EVERY = 30.0, 0.05
-"""After so long the broker has ended the transaction of a worker that was killed; and between two looks."""
+DECIDED_EVERY = 0.05
+"""Seconds between two looks whether a transaction has ended."""
 
 FETCH_BYTES = 1 << 20
 """Of a partition in one answer of the broker: thousands of facts. With four times as much it is not faster."""

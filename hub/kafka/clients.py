@@ -25,6 +25,10 @@ MAX_RECORD = 4 * MIB
 # How long a client may look for the first broker that answers before it says which one it did not find.
 CONNECT_MS = 10_000
 CLOSE_MS = 2_000
+# How long a transaction may be open before the broker aborts it. It looks every ten seconds: after the second of them
+# it has ended what somebody who was killed left open.
+TRANSACTION_MS = 15_000
+DECIDED_SECONDS = 30.0
 
 
 @contextmanager

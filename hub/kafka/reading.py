@@ -49,16 +49,17 @@ def read_all(
     *,
     since: int | None = None,
     settle: float = 0.0,
+    whole: bool = False,
 ) -> Iterator[Record]:
     """Every record of these topics up to the end that they have now, in order within each partition.
 
     `read_committed` ends before the oldest transaction still open. A commit is answered a moment before its records
-    can be seen: `settle` waits up to so many seconds for open transactions to end. `since` (milliseconds) skips, by
-    Kafka's time index, what is older. A topic that does not exist has no records. Raises `Retry` when the broker
-    stops answering.
+    can be seen: `settle` waits up to so many seconds for the transactions to end that are open now. `since`
+    (milliseconds) skips, by Kafka's time index, what is older. A topic that does not exist has no records. Raises
+    `Retry` when the broker stops answering and, where the `whole` is asked for, when a transaction stays open.
     """
     names = [topics] if isinstance(topics, str) else sorted(set(topics))
-    return _read(connection, _spans(connection, names, isolation, since, settle), isolation)
+    return _read(connection, _spans(connection, names, isolation, since, settle, whole=whole), isolation)
 
 
 def tail(connection: Connection, topic: str, count: int, isolation: Isolation = "read_committed") -> list[Record]:
@@ -73,6 +74,12 @@ def tail(connection: Connection, topic: str, count: int, isolation: Isolation = 
         width *= 4  # markers and compaction leave offsets without a record
 
 
+def end_offsets(connection: Connection, topics: Iterable[str]) -> Offsets:
+    """Where each partition of these topics ends now, with what is not decided yet."""
+    with admin(connection) as client:
+        return offsets_at(client, partitions_of(client, sorted(topics)), OffsetSpec.LATEST)
+
+
 def _enough(records: list[Record], count: int, spans: Spans, ends: Spans) -> bool:
     have = Counter(TopicPartition(record.topic, record.partition) for record in records)
     return all(have[tp] >= count or ends[tp] == span for tp, span in spans.items())
@@ -84,38 +91,50 @@ def _spans(
     isolation: Isolation,
     since: int | None = None,
     settle: float = 0.0,
+    *,
+    whole: bool = False,
 ) -> Spans:
     with admin(connection) as client:
-        parts = _partitions(client, topics)
+        parts = partitions_of(client, topics)
         if not parts:
             return {}
-        ends = _ends(client, parts, isolation, time.monotonic() + settle)
-        starts = _starts(client, parts, since, ends)
+        ends = _ends(client, parts, isolation, time.monotonic() + settle, whole=whole)
+        starts = starts_at(client, parts, since, ends)
     return {tp: range(starts[tp], ends[tp]) for tp in parts if starts[tp] < ends[tp]}
 
 
-def _partitions(client: KafkaAdminClient, topics: list[str]) -> list[TopicPartition]:
+def partitions_of(client: KafkaAdminClient, topics: list[str]) -> list[TopicPartition]:
+    """Of those that are there."""
     found = client.describe_topics(topics) if topics else []
     there = [topic for topic in found if topic["error_code"] == 0]
     return [TopicPartition(topic["name"], part["partition_index"]) for topic in there for part in topic["partitions"]]
 
 
-def _ends(client: KafkaAdminClient, parts: list[TopicPartition], isolation: Isolation, deadline: float) -> Offsets:
+def _ends(
+    client: KafkaAdminClient, parts: list[TopicPartition], isolation: Isolation, deadline: float, *, whole: bool
+) -> Offsets:
+    there = offsets_at(client, parts, OffsetSpec.LATEST)
     while True:
-        ends = _offsets(client, parts, OffsetSpec.LATEST, isolation)
-        if time.monotonic() >= deadline or ends == _offsets(client, parts, OffsetSpec.LATEST):
+        ends = offsets_at(client, parts, OffsetSpec.LATEST, isolation)
+        hidden = [tp for tp in parts if ends[tp] < there[tp]]
+        if not hidden:
+            return ends
+        if time.monotonic() >= deadline:
+            if whole:
+                raise Retry(f"a transaction in {_names(hidden)} stays open: try again in half a minute")
             return ends
         time.sleep(0.02)
 
 
-def _starts(client: KafkaAdminClient, parts: list[TopicPartition], since: int | None, ends: Offsets) -> Offsets:
+def starts_at(client: KafkaAdminClient, parts: list[TopicPartition], since: int | None, ends: Offsets) -> Offsets:
+    """The first record of each; `since` (milliseconds): the first that is no older, the end where there is none."""
     if since is None:
-        return _offsets(client, parts, OffsetSpec.EARLIEST)
-    found = _offsets(client, parts, since)
+        return offsets_at(client, parts, OffsetSpec.EARLIEST)
+    found = offsets_at(client, parts, since)
     return {tp: found[tp] if found[tp] >= 0 else ends[tp] for tp in parts}  # -1: nothing that young
 
 
-def _offsets(
+def offsets_at(
     client: KafkaAdminClient,
     parts: list[TopicPartition],
     spec: int,

@@ -32,15 +32,13 @@ from aiokafka.protocol.transaction import (
     TxnOffsetCommitRequest,
 )
 
+from hub.kafka.clients import TRANSACTION_MS
 from hub.kafka.connection import Connection
 from hub.kafka.requests import ALL_REPLICAS, PASSING, REQUEST_MS, SEQUENCES, ask, by_topic, passing
 
 FIRST_WAIT, LONGEST_WAIT = 0.002, 0.1
 """Seconds until a request is made again. The broker may still write the last transaction's markers, which takes it a
 millisecond or two; where it is away, a tenth of a second is soon enough."""
-
-TRANSACTION_MS = 15_000
-"""How long a transaction may be open before the broker aborts it."""
 
 
 class Batch(Protocol):

@@ -26,7 +26,8 @@ def test_a_note_in_any_partition_is_waited_for() -> None:
 
     async def run() -> None:
         notes: Any = Notes(Connection(("nowhere:1",)), 3, SimpleNamespace(paused=lambda *_: None))
-        notes._consumer = SimpleNamespace(end_offsets=end_offsets, position=position)
+        notes._consumer = SimpleNamespace(position=position)
+        notes._ends = SimpleNamespace(end_offsets=end_offsets)
         waits = asyncio.create_task(notes.read_to_end())
         await asyncio.wait({waits}, timeout=0.1)
         assert not waits.done()
