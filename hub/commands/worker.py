@@ -11,6 +11,7 @@ from hub import registry
 from hub.admin import keys, topics
 from hub.commands.terminal import catalogue_of, settings_of
 from hub.errors import ConfigError
+from hub.kafka.reading import end_offsets
 from hub.machine.running import connect, secret
 
 
@@ -29,4 +30,5 @@ def worker(
     partitions = topics.lane_partitions(connection, topics.wanted(catalogue))
     keys.claim(connection, key)
     rules = compile_rulebook(catalogue, registry.read(connection), key, partitions)
-    run_worker(settings, connection, rules, partial(registry.look_up, connection), chosen)
+    ends = end_offsets(connection, rules.stream_topics.values())
+    run_worker(settings, connection, rules, partial(registry.look_up, connection), ends, chosen)

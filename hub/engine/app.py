@@ -83,7 +83,7 @@ def gate_lane(runtime: Runtime) -> LaneSpec:
 def ledger_lane(runtime: Runtime) -> LaneSpec:
     """`events.<stream>` (not `events.benefit`, which it writes) → status, `out.<agency>`, receipts."""
     topics = tuple(sorted(set(runtime.rules.stream_topics.values()) - {"events.benefit"}))
-    ledger = Ledger(runtime.rules, runtime.clock)
+    ledger = Ledger(runtime.rules, runtime.clock, runtime.ends)
     offers = (f"out.{agency}" for agency in runtime.rules.catalogue.agencies)
     outputs = (*offers, "state.ledger", "status.person", *_verdicts(runtime))
     return LaneSpec("ledger", f"{runtime.hub}.ledger", topics, outputs, ledger, "state.ledger", ledger.restore)

@@ -78,7 +78,8 @@ class LaneSpec:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Shared by the lanes of one worker. `hub` names this hub towards the broker; `clock` is in milliseconds.
+    """Shared by the lanes of one worker. `hub` names this hub towards the broker; `clock` is in milliseconds; `ends`
+    tells where each partition of `events.*` ended when this process started.
 
     `me` names this process, and no other that ever was.
     """
@@ -90,6 +91,7 @@ class Runtime:
     clock: Callable[[], int]
     notes: Notes
     versions: Versions
+    ends: Mapping[tuple[str, int], int]
     batch_records: int = 1000
     refusals_in_a_row: int = 10_000
     me: str = field(default_factory=lambda: secrets.token_hex(8))

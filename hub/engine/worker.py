@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from traceback import StackSummary, print_list, walk_tb
 from typing import Any, cast
@@ -77,11 +77,12 @@ def run_worker(
     connection: Connection,
     rules: Rulebook,
     look_up: LookUp,
+    ends: Mapping[tuple[str, int], int],
     lanes: Sequence[str] = tuple(LANES),
 ) -> None:
     """Carry records until SIGTERM or SIGINT; then finish the batch in flight and leave the group.
 
-    `look_up` tells what is registered since; it runs on a thread.
+    `look_up` tells what is registered since; it runs on a thread. `ends` tells where `events.*` end now.
 
     Exits with an error when going on would be wrong: the supervisor starts the next one.
     """
@@ -99,7 +100,7 @@ def run_worker(
     notes = Notes(connection, rules.partitions, observer)
     limits = settings.batch_records, settings.refusals_in_a_row
     versions = Versions(rules, look_up)
-    runtime = Runtime(settings.name, connection, rules, observer, now_ms, notes, versions, *limits)
+    runtime = Runtime(settings.name, connection, rules, observer, now_ms, notes, versions, ends, *limits)
     running = [Lane(LANES[name](runtime), runtime) for name in lanes]
     probe = Probe(metrics.registry, lambda: all(lane.ready for lane in running), observer.refresh)
     port = probe.start(settings.metrics_host, settings.metrics_port)

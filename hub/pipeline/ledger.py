@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 from hub.avro.packed import NO_HEADERS
@@ -75,12 +76,15 @@ the digests of 16 bytes of its identity and content, its event id in hex, its ti
 
 
 class Ledger:
-    """A step over a batch; `clock` gives milliseconds since 1970."""
+    """A step over a batch; `clock` gives milliseconds since 1970, `ends` where each partition of `events.*` (its topic
+    and number) ended when this process started."""
 
     name = "ledger"
 
-    def __init__(self, rules: Rulebook, clock: Callable[[], int]) -> None:
-        self._rules, self._clock, self._since = rules, clock, clock()
+    def __init__(
+        self, rules: Rulebook, clock: Callable[[], int], ends: Mapping[tuple[str, int], int] = MappingProxyType({})
+    ) -> None:
+        self._rules, self._clock, self._ends = rules, clock, ends
         self._ways: dict[tuple[bytes, bytes], Way] = {}
         known = product(sorted(rules.catalogue.agencies), sorted(rules.catalogue.streams))
         self._channels = {channel: number for number, channel in enumerate(known)}
@@ -157,7 +161,7 @@ class Ledger:
         schema_id = schema_id_of(value)
         reader = self._rules.ledger_readers.get(schema_id)
         if reader is None:
-            if named["ce_type"].decode() not in self._rules.catalogue.types and record.timestamp < self._since:
+            if named["ce_type"].decode() not in self._rules.catalogue.types and self._was_there(record):
                 return None
             raise SchemaWanted(schema_id)  # the gate knew it: perhaps that of another worker, and since a moment
         # Not asked of the catalogue: what an agency said while it was in there counts, whenever the ledger gets to it.
@@ -165,6 +169,10 @@ class Ledger:
         channel = self._channel(agency, reader.type.stream)
         way = self._ways[value[:5], named["ce_source"]] = Way(self._rules, self._forms, reader, agency, channel)
         return way
+
+    def _was_there(self, record: Record) -> bool:
+        """Before this process: by position, since its clock is not the broker's."""
+        return record.offset < self._ends.get((record.topic, record.partition), 0)
 
     def _apply(
         self,

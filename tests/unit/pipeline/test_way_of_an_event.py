@@ -175,7 +175,7 @@ def test_an_event_that_passed_before_its_type_was_taken_out_is_refused_and_the_l
     memory, other = Memory(), "az.zefer.martyr_family.MartyrRecognised"
     by = "mod"
     passed = memory.pass_gate([memory.send(event(other, by)), memory.send(event(agency=by))])
-    ledger = Ledger(without(types=[other]), lambda: NOW + 1)
+    ledger = Ledger(without(types=[other]), lambda: NOW, {(each.topic, each.partition): 1 for each in passed})
     result = ledger({}, passed)
     for row in result.outputs:
         memory.write(row)
@@ -191,7 +191,9 @@ def test_an_event_of_a_type_that_only_another_worker_has_yet_is_waited_for() -> 
     memory = Memory()
     passed = memory.pass_gate([memory.send(event())])
     with pytest.raises(SchemaWanted):
-        Ledger(without(types=[VETERAN]), lambda: NOW)({}, passed)
+        Ledger(without(types=[VETERAN]), lambda: NOW + 3_600_000, {(passed[0].topic, passed[0].partition): 0})(
+            {}, passed
+        )
 
 
 def test_what_an_agency_said_before_it_was_taken_out_counts() -> None:
