@@ -9,6 +9,10 @@ from hub.kafka.connection import Connection
 from hub.pipeline.pause import Pause, agency_of, key_of, read_pause
 
 
+class PausedAlready(HubError):
+    """Nothing was changed."""
+
+
 def pauses(connection: Connection) -> dict[str, Pause]:
     """Agency → its pause, of those that are paused now."""
     found = operators.read_notes(connection)
@@ -17,10 +21,10 @@ def pauses(connection: Connection) -> dict[str, Pause]:
 
 
 def pause(connection: Connection, hub: str, agency: str, who: str, reason: str) -> Pause:
-    """Nothing of the agency is taken from now on. Raises `HubError` where it is paused already."""
+    """Nothing of the agency is taken from now on. Raises `PausedAlready`."""
     there = pauses(connection).get(agency)
     if there is not None:
-        raise HubError(f"{agency} is paused already, by {there.by}: {there.reason}")
+        raise PausedAlready(f"{agency} is paused already, by {there.by}: {there.reason}")
     made = Pause(agency, now_ms(), who, reason)
     action = f"pause the agency, by {who}: {reason}"
     operators.record(connection, hub, agency, action, notes={made.key: made.note()})

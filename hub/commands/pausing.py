@@ -39,30 +39,42 @@ def agency_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @app.command("pause")
 def agency_pause(agency: Agency, reason: Reason, data_dir: DataDir = None) -> None:
     """Take nothing of what an agency sends until it is resumed: it is accepted, and waits, for as long as it takes. It
-    still receives."""
+    still receives.
+
+    Exit code 1 where it was paused already, and where its topic could not be made to keep what waits: then do it again.
+    """
     settings = settings_of(data_dir=data_dir)
     connection, catalogue = connect(settings), catalogue_of(settings)
     known(catalogue, agency)
-    pauses.pause(connection, settings.name, agency, user(), reason)
-    out.print(f"{agency} is paused; `hub agency resume {agency}` ends that", highlight=False)
-    _keep_all(settings, connection, catalogue, f"in.{agency}")
+    already = None
+    try:
+        pauses.pause(connection, settings.name, agency, user(), reason)
+        out.print(f"{agency} is paused; `hub agency resume {agency}` ends that", highlight=False)
+    except pauses.PausedAlready as error:  # by the hub itself, which alters no topics, or by half of this command
+        already = error
+    if not _keep_all(settings, connection, catalogue, f"in.{agency}"):
+        raise typer.Exit(1)
+    if already:
+        raise already
 
 
 @app.command("resume")
 def agency_resume(agency: Agency, reason: Reason = "", data_dir: DataDir = None) -> None:
     """Take an agency's records again, from where they were left. Its topic keeps what is older than it should until
-    `hub topics apply --shorten`."""
+    `hub topics apply --shorten`, which waits for what is still unread."""
     settings = settings_of(data_dir=data_dir)
     known(catalogue_of(settings), agency)
     ended = pauses.resume(connect(settings), settings.name, agency, user(), reason or "without a reason given")
     out.print(f"{agency} is resumed; it was paused since {_time(ended.since)} by {ended.by}", highlight=False)
 
 
-def _keep_all(settings: Settings, connection: Connection, catalogue: Catalogue, topic: str) -> None:
-    """What waits there is not deleted while it waits."""
+def _keep_all(settings: Settings, connection: Connection, catalogue: Catalogue, topic: str) -> bool:
+    """Whether what waits there is not deleted while it waits."""
     planned = topics.plan_for(connection, catalogue, settings.partitions, settings.replication)
-    for note in topics.apply(connection, planned.only(topic)):
-        err.print(note)
+    notes = topics.apply(connection, planned.only(topic))
+    for note in notes:
+        err.print(f"{note}: what waits there is deleted with time; mend that, and pause it again", soft_wrap=True)
+    return not notes
 
 
 def held_back(connection: Connection, sought: str) -> str:

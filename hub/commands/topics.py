@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import typer
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hub import registry
 from hub.admin import topics
 from hub.admin.copies import more_copies
-from hub.admin.unread import unread
+from hub.admin.unread import Left, still_needed, unread
 from hub.catalogue import Catalogue
 from hub.commands.auditing import audited
 from hub.commands.terminal import AsJson, DataDir, catalogue_of, err, out, settings_of
@@ -32,7 +32,7 @@ def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     found = _planned(settings, connection, catalogue_of(settings))
     left = unread(connection, settings.name, found.foreign)
     _print_plan(found, left, as_json)
-    raise typer.Exit(3 if found.create or found.alter or found.shorter or found.drift or left else 0)
+    raise typer.Exit(3 if found.create or found.alter or found.shorter or found.drift or _known(left) else 0)
 
 
 @app.command("apply")
@@ -41,20 +41,27 @@ def topics_apply(
         bool, typer.Option("--copies", help="Topics with fewer copies than wanted get more: all they keep is copied.")
     ] = False,
     shorten: Annotated[
-        bool, typer.Option("--shorten", help="Topics that keep records for longer than wanted delete the older ones.")
+        bool,
+        typer.Option(
+            "--shorten",
+            help="Topics that keep records for longer than wanted delete the older ones, once they are read.",
+        ),
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Create topics, mend their limits, register the catalogue's schemas. Doing it twice is harmless.
 
-    Exit code 1 where the audit could not be written: what was to be done is done all the same.
+    Exit code 1 where the audit could not be written, what was to be done is done all the same; and where `--shorten`
+    leaves topics as they are, as what it would delete is unread.
     """
     settings = settings_of(data_dir=data_dir)
     connection, catalogue = connect(settings), catalogue_of(settings)
     found = _planned(settings, connection, catalogue)
+    needed: Collection[str] = ()
     if shorten:
-        found = found.shortened()
+        needed = still_needed(connection, settings.name, {each.topic: int(each.wanted) for each in found.shorter})
+        found = found.shortened(needed)
     notes = topics.apply(connection, found)
     new = registry.missing(connection, catalogue.schemas())
     if new:
@@ -63,12 +70,21 @@ def topics_apply(
     if copies and found.copies:
         _copy(connection, found.copies)
         notes += topics.apply(connection, _planned(settings, connection, catalogue))  # what may be asked of them now
-    for note in notes:
-        err.print(note)
+    for note in (*notes, *map(_needed_note, sorted(needed))):
+        err.print(note, soft_wrap=True, highlight=False)
     copied = found.copies if copies else {}
     if found.create or found.alter or new or copied:
         done = f"{len(found.create)} created, {len(found.alter)} changes, copies for {len(copied)}, {len(new)} schemas"
-        raise typer.Exit(0 if audited(settings, None, f"apply topics: {done}") else 1)
+        raise typer.Exit(0 if audited(settings, None, f"apply topics: {done}") and not needed else 1)
+    raise typer.Exit(1 if needed else 0)
+
+
+def _needed_note(topic: str) -> str:
+    return f"{topic} keeps its records: what would be deleted is not all read yet (`hub_lag_events`); shorten it later"
+
+
+def _known(left: Mapping[str, Left]) -> dict[str, int]:
+    return {topic: found.offsets for topic, found in left.items() if found.known}
 
 
 def _copy(connection: Connection, wanted: Mapping[str, int]) -> None:
@@ -82,11 +98,12 @@ def _planned(settings: Settings, connection: Connection, catalogue: Catalogue) -
     return topics.plan_for(connection, catalogue, settings.partitions, settings.replication)
 
 
-def _print_plan(found: topics.Plan, left: Mapping[str, int], as_json: bool) -> None:
+def _print_plan(found: topics.Plan, left: Mapping[str, Left], as_json: bool) -> None:
     if as_json:
         rows = {"create": [spec.name for spec in found.create], "unchanged": len(found.unchanged)}
         rows |= {"alter": list(map(str, found.alter)), "drift": list(map(str, found.drift))}
-        rows |= {"shorter": list(map(str, found.shorter)), "unread": left}
+        rows |= {"shorter": list(map(str, found.shorter)), "unread": _known(left)}
+        rows |= {"perhaps_unread": {topic: found.offsets for topic, found in left.items() if not found.known}}
         print(json.dumps(rows))
         return
     out.print(f"create {len(found.create)}, alter {len(found.alter)}, unchanged {len(found.unchanged)}")
@@ -100,10 +117,13 @@ def _print_plan(found: topics.Plan, left: Mapping[str, int], as_json: bool) -> N
             out.print(f"  {what}: {change}")
     if found.copies:
         out.print(f"{len(found.copies)} topics lack copies: `hub topics apply --copies` gives them, while all runs")
-    for topic, count in left.items():
+    for topic, (count, known) in left.items():
+        found_unread = (
+            f"the last {count} records are" if known else f"{count} records, unless they were read long ago, are"
+        )
         out.print(
-            f"  {topic}: the last {count} records are read by nobody, as the catalogue has no such topic: put it back "
-            "until they are read; see the runbook, 'What is taken out'"
+            f"  {topic}: {found_unread} read by nobody, as the catalogue has no such topic: put it back until they are "
+            "read; see the runbook, 'What is taken out'"
         )
     for spec in found.create:
         out.print(f"  create: {spec.name} ({spec.partitions} partitions)", highlight=False)

@@ -18,6 +18,7 @@ from hub import cli, logs, registry
 from hub.admin import dead_letters, operators
 from hub.admin.dead_letters import DeadLetter
 from hub.admin.publish import Draft
+from hub.admin.topics import Change, Plan
 from hub.admin.wanted import TopicSpec
 from hub.commands import auditing, events, explain, pausing, topics
 from hub.commands import machine as machine_commands
@@ -139,6 +140,45 @@ def test_topics_that_are_made_are_in_the_audit(
     assert line["action"].startswith("apply topics: 1 created, 0 changes, ") and line["agency"] is None
 
 
+def test_what_is_unread_is_not_shortened(
+    run: Run, audit: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = tuple(Change(f"in.{agency}", "retention.ms", "-1", "1000") for agency in ("mod", "moc"))
+    found, applied = Plan((), (), changes, (), {}, (), (), ()), list[Plan]()
+    monkeypatch.setattr(topics, "_planned", lambda *_: found)
+    monkeypatch.setattr(topics, "unread", lambda *_: {})
+    monkeypatch.setattr(topics.topics, "apply", lambda _, plan: applied.append(plan) or ())
+    monkeypatch.setattr(registry, "missing", lambda *_: [])
+    monkeypatch.setattr(topics, "still_needed", lambda _, __, kept: {"in.mod"} & kept.keys())
+    code, _, err = run("topics", "apply", "--shorten")
+    assert code == 1 and "in.mod keeps its records" in err and "in.moc" not in err
+    assert [plan.alter for plan in applied] == [changes[1:]] and len(audit) == 1
+    monkeypatch.setattr(topics, "still_needed", lambda *_: set())
+    assert run("topics", "apply", "--shorten")[0] == 0
+
+
+def test_a_pause_is_made_again_where_the_topic_did_not_keep_all(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of an agency that the hub has paused: it alters no topics."""
+    made, notes, planned = list[str](), ["in.mod stays as it is: no right"], Plan((), (), (), (), {}, (), (), ())
+
+    def pause(_: object, __: str, agency: str, *___: str) -> None:
+        if agency in made:
+            raise pausing.pauses.PausedAlready(f"{agency} is paused already")
+        made.append(agency)
+
+    monkeypatch.setattr(pausing.pauses, "pause", pause)
+    monkeypatch.setattr(pausing.topics, "plan_for", lambda *_: planned)
+    monkeypatch.setattr(pausing.topics, "apply", lambda *_: tuple(notes))
+    command = ("agency", "pause", "mod", "--reason", "a test")
+    code, out, err = run(*command)
+    assert code == 1 and "mod is paused;" in out and "no right: what waits there is deleted" in err
+    code, out, err = run(*command)
+    assert code == 1 and "no right" in err
+    notes.clear()
+    code, out, err = run(*command)
+    assert code == 1 and "paused already" in err and "deleted" not in err
+
+
 @pytest.fixture
 def paused(monkeypatch: pytest.MonkeyPatch) -> None:
     """`mod` is paused, and of no event anything is known."""
@@ -171,7 +211,7 @@ def test_a_user_without_a_name_pauses_an_agency_too(run: Run, monkeypatch: pytes
     by: list[str] = []
     monkeypatch.setattr(auditing.getpass, "getuser", nameless)
     monkeypatch.setattr(pausing.pauses, "pause", lambda *given: by.append(given[3]))
-    monkeypatch.setattr(pausing, "_keep_all", lambda *_: None)
+    monkeypatch.setattr(pausing, "_keep_all", lambda *_: True)
     assert run("agency", "pause", "mod", "--reason", "a test")[0] == 0
     assert by == [f"uid {os.getuid()}"]
 
