@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,6 +45,7 @@ WIDER = {**A, "fields": [{"name": "x", "type": "long"}]}
 OTHER = {**A, "fields": [{"name": "x", "type": "string"}]}
 MORE = {**A, "fields": [*A["fields"], {"name": "y", "type": "int", "default": 0}]}  # type: ignore[misc]
 Name = Callable[[str], str]
+PATIENCE = 30
 
 
 def unlike(schema: dict[str, Any], name: str) -> dict[str, Any]:
@@ -609,25 +611,30 @@ def test_schemas_have_a_size(registry: Registry, name: Name, schema: Any, said: 
         assert (found.status, found.body["error_code"]) == (422, 42201) and said in found.body["message"], found
 
 
-def test_nobody_waits_while_a_large_schema_is_judged(registry: Registry, name: Name) -> None:
-    """The longest wait for an id, while the largest schemas are registered, is a part of what one of them takes."""
-    subject, took, waits = name("wide"), list[float](), list[float]()
-    id = registry.register(name("small"), unlike(A, name("small")))
+def test_nobody_waits_while_a_schema_is_judged(registry: Registry, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registration, a look-up and a comparison are held in the middle, as the largest schema would hold them."""
+    small, subject, parse = name("small"), name("judged"), ask.parse
+    id = registry.register(small, unlike(A, small))
+    begun, go_on = threading.Semaphore(0), threading.Event()
 
-    def register() -> None:
-        for doc in ("one", "two", "three"):
-            began = time.monotonic()
-            registry.register(subject, wide(1_900, doc=doc))
-            took.append(time.monotonic() - began)
+    def held(node: Any) -> Any:
+        begun.release()
+        assert go_on.wait(PATIENCE), "nobody was answered meanwhile"
+        return parse(node)
 
-    thread = threading.Thread(target=register)
-    thread.start()
-    while thread.is_alive():
-        began = time.monotonic()
-        registry.get(f"/schemas/ids/{id}")
-        waits.append(time.monotonic() - began)
-    thread.join()
-    assert len(took) == 3 and max(waits) < max(took) / 3, (took, max(waits))
+    monkeypatch.setattr(ask, "parse", held)
+    body = sent(unlike(A, subject))
+    paths = (f"/subjects/{subject}/versions", f"/subjects/{small}", f"/compatibility/subjects/{subject}/versions")
+    with ThreadPoolExecutor(len(paths)) as pool:
+        asked = [pool.submit(registry.ask, "POST", path, body) for path in paths]
+        try:
+            assert all(begun.acquire(timeout=PATIENCE) for _ in paths)
+            assert registry.get(f"/schemas/ids/{id}")["schema"]
+            assert registry.refused("GET", f"/schemas/ids/{2**31 - 1}") == (404, 40403), "looked for in the log"
+            assert not any(each.done() for each in asked)
+        finally:
+            go_on.set()
+    assert [each.result().status for each in asked] == [200, 404, 200]
 
 
 def test_what_is_not_there_is_judged_once(registry: Registry, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:
