@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import shutil
 import statistics
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,14 +85,15 @@ def _agencies(room: Room, options: argparse.Namespace, hub: Mapping[str, Any]) -
 
 
 def _fairness(room: Room) -> dict[str, Any]:
-    """Live events of one agency alone, then while another one backfills."""
+    """Live events of one agency alone, then while another one backfills: from its own process, as an agency does. In
+    this one it would keep the reader waiting."""
     schemas = room.folder / "fairness"
     catalogue_of(schemas, publishers=("src", "live"))
     _fill(room, schemas, 0, PERSONS)
     with started(HUB, room, "fairness", schemas=schemas) as running:
         alone = _live(room, running, FIRST_NUMBER)
         backlog = list(events(BACKFILL, room.schema_id(), PERSONS))
-        sender = threading.Thread(target=send, args=(room.bootstrap, "in.src", backlog))
+        sender = multiprocessing.get_context("spawn").Process(target=send, args=(room.bootstrap, "in.src", backlog))
         sender.start()
         beside = _live(room, running, FIRST_NUMBER * 3 // 2)
         sender.join()
