@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
 
 from hub.access import Audit
+from hub.access.connections import Loop, open_files
 from hub.access.from_settings import open_audit, open_doorkeeper, open_limits
 from hub.access.tls import uvicorn_tls
 from hub.errors import ConfigError
@@ -28,7 +27,7 @@ from hub.gateway.desk import HttpDesk
 from hub.gateway.examine import Examiner
 from hub.gateway.known import Known
 from hub.gateway.openapi import Document
-from hub.gateway.protocol import CONNECTIONS, HEAD_SECONDS, IDLE_SECONDS, BoundedProtocol
+from hub.gateway.protocol import IDLE_SECONDS, BoundedProtocol
 from hub.gateway.publish import SINGLE_VALUES, Publishing
 from hub.gateway.questions import Questions
 from hub.gateway.read_back import ReadBack
@@ -47,8 +46,6 @@ log = structlog.get_logger(__name__)
 
 VALUES_EACH = 100
 """So many values of JSON an event of a full batch may have on average; those of the catalogue have 15 to 40."""
-FILES = CONNECTIONS + 1_000
-"""The others are connections to the broker, views, and handshakes of TLS that are not over."""
 STOP_SECONDS = 2
 """So much longer than the broker may take: then what is still under way is answered 503."""
 LAST_SECONDS = 5.0
@@ -76,28 +73,9 @@ def run(
 
     `ids` is what was registered at the start, `look_up` tells what is since.
     """
-    _open_files()
+    open_files()
     with _parts(settings, connection, rules, ids, look_up) as parts:
-        uvloop.run(_serve(parts, bound), loop_factory=_Loop)
-
-
-def _open_files() -> None:
-    """A connection is a file, and a shell lets a process have 1 024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if most < FILES:
-        log.warning("fewer connections than there may be: a process may not open as many files", found=hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-class _Loop(uvloop.Loop):
-    """Gives a TLS handshake no more time than a request's head: uvicorn has no word for it."""
-
-    async def create_server(self, *given: Any, **named: Any) -> Any:
-        if named.get("ssl"):
-            named["ssl_handshake_timeout"] = HEAD_SECONDS
-        return await super().create_server(*given, **named)
+        uvloop.run(_serve(parts, bound), loop_factory=Loop)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from hub.access import Audit
 from hub.access import Denied as NotLetIn
+from hub.access.connections import Loop, open_files
 from hub.access.doorkeeper import Doorkeeper, Tells
 from hub.errors import Admission
 from hub.metrics import HTTP_REJECTED, HTTP_REQUESTS, HTTP_SECONDS, Metrics
@@ -109,12 +110,14 @@ class Unproved:
 
 def serve(app: Starlette, bound: socket.socket, tls: Mapping[str, Any]) -> None:
     """Until SIGTERM or SIGINT; requests under way are finished."""
+    open_files()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(
             number, lambda *_: None
         )  # uvicorn raises them again at its end: the audit's end is yet to be written
     config = uvicorn.Config(
         app,
+        loop=f"{Loop.__module__}:{Loop.__name__}",
         log_level="warning",
         access_log=False,
         lifespan="off",
