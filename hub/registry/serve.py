@@ -72,14 +72,14 @@ def denials(metrics: Metrics, audit: Tells, types: Container[str]) -> Told:
 
 
 def changes(audit: Audit, types: Container[str]) -> Told:
-    """Logs what was changed and tells the audit; of a subject as `denials` does."""
+    """Logs what is changed and tells the audit; of a subject as `denials` does."""
 
-    def changed(agency: str | None, operation: str, subject: str) -> None:
+    def changing(agency: str | None, operation: str, subject: str) -> None:
         known = subject if subject in types else ""
         audit.operated(agency, f"{DOOR}: {operation} {known}".rstrip())
-        log.info("changed", door=DOOR, agency=agency, operation=operation, subject=known)
+        log.info("changing", door=DOOR, agency=agency, operation=operation, subject=known)
 
-    return changed
+    return changing
 
 
 def not_let_in(metrics: Metrics) -> Callable[[NotLetIn], None]:
