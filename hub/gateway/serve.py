@@ -56,6 +56,7 @@ class Parts:
     """What the gateway is made of, beside what it makes itself."""
 
     settings: Settings
+    bounds: Bounds
     connection: Connection
     rules: Rulebook
     ids: SchemaIds
@@ -73,14 +74,15 @@ def run(
 
     `ids` is what was registered at the start, `look_up` tells what is since.
     """
+    bounds = bounds_of(settings)
     open_files()
-    with _parts(settings, connection, rules, ids, look_up) as parts:
+    with _parts(settings, bounds, connection, rules, ids, look_up) as parts:
         uvloop.run(_serve(parts, bound), loop_factory=Loop)
 
 
 @contextlib.contextmanager
 def _parts(
-    settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, look_up: LookUp
+    settings: Settings, bounds: Bounds, connection: Connection, rules: Rulebook, ids: SchemaIds, look_up: LookUp
 ) -> Iterator[Parts]:
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
@@ -90,7 +92,7 @@ def _parts(
             open_audit(DOOR, settings, connection, lambda: ids, metrics) as audit,
             Views(settings, connection) as views,
         ):
-            yield Parts(settings, connection, rules, ids, views, audit, metrics, lookup, read_back)
+            yield Parts(settings, bounds, connection, rules, ids, views, audit, metrics, lookup, read_back)
     finally:
         lookup.close()
         read_back.close()
@@ -120,8 +122,7 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
 
 def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> Gateway:
     """All doors. Once `ending`, questions are answered with what there is."""
-    settings, rules, metrics = parts.settings, parts.rules, parts.metrics
-    bounds = bounds_of(settings)
+    settings, bounds, rules, metrics = parts.settings, parts.bounds, parts.rules, parts.metrics
     budget = Budget(bounds.waiting_bytes, lambda: appender.waiting_bytes)
     limits = open_limits(settings, rules.catalogue)
     keeper = open_doorkeeper(DOOR, settings, rules.catalogue, parts.audit)
@@ -146,7 +147,8 @@ def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) ->
 
 
 def bounds_of(settings: Settings) -> Bounds:
-    return Bounds(
+    """Raises `ConfigError` where what one request may have would be 503 for ever."""
+    bounds = Bounds(
         body_bytes=int(settings.gateway_body_mib * MIB),
         values=max(SINGLE_VALUES, VALUES_EACH * settings.gateway_batch_events),
         batch_events=settings.gateway_batch_events,
@@ -154,6 +156,13 @@ def bounds_of(settings: Settings) -> Bounds:
         waiting_bytes=int(settings.gateway_waiting_mib * MIB),
         requests=settings.gateway_requests,
     )
+    if bounds.largest > bounds.waiting_bytes:
+        raise ConfigError(
+            f"HUB_GATEWAY_WAITING_MIB is {settings.gateway_waiting_mib:g}, and one request of HUB_GATEWAY_BODY_MIB "
+            f"{settings.gateway_body_mib:g} and HUB_GATEWAY_BATCH_EVENTS {settings.gateway_batch_events} may take "
+            f"more: set HUB_GATEWAY_WAITING_MIB to {math.ceil(bounds.largest / MIB)} or more, or the other two lower"
+        )
+    return bounds
 
 
 def _config(parts: Parts, app: Gateway) -> uvicorn.Config:

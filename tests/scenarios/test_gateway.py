@@ -292,6 +292,13 @@ def test_a_busy_port_is_named(door: Door) -> None:
     assert done.returncode == 2 and f"port {port}" in done.stderr and "HUB_GATEWAY_PORT" in done.stderr
 
 
+def test_bounds_that_would_refuse_a_request_for_ever_are_said_at_the_start(door: Door) -> None:
+    given = environment(door.hub.bootstrap, door.hub.folder, HUB_GATEWAY_WAITING_MIB="8")
+    command = [sys.executable, "-m", "hub", "gateway", "--port", "0"]
+    done = subprocess.run(command, check=False, env=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "set HUB_GATEWAY_WAITING_MIB to 14 or more" in done.stderr
+
+
 def test_who_asks_while_the_gateway_is_started_again_waits(door: Door) -> None:
     """The hub keeps the port: no other process, another hub's gateway least of all, can answer in its place."""
     pid = door.hub.hub.gateway.pid
