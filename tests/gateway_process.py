@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import httpx
 from hub.gateway.publish import BATCH, SINGLE
 from hub.kafka.address import free_ports
 
-__all__ = ["BATCH", "SINGLE", "environment", "process", "secret_of"]
+__all__ = ["BATCH", "SINGLE", "environment", "files", "process", "secret_of"]
 
 
 def environment(bootstrap: str, folder: Path, **more: str) -> dict[str, str]:
@@ -49,3 +50,14 @@ def _ready(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
     except httpx.TransportError:
         return False
+
+
+@contextmanager
+def files(soft: int) -> Iterator[None]:
+    """So many files may this process have open, and what it starts."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -26,7 +26,7 @@ from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.registry.refusals import unauthenticated
 from hub.registry.rest import JSON, registry_app
-from hub.registry.rights import Access, Rights
+from hub.registry.rights import Access, Rights, Told
 from hub.registry.schemas import TOPIC
 from hub.registry.store import open_store
 
@@ -110,11 +110,15 @@ def _answer(found: Any) -> Answer:
 
 @contextlib.contextmanager
 def serving(
-    connection: Connection, access: Access = "open", operators: frozenset[str] = frozenset(), port: int = 0
+    connection: Connection,
+    access: Access = "open",
+    operators: frozenset[str] = frozenset(),
+    port: int = 0,
+    changes: Told = lambda *_: None,
 ) -> Iterator[str]:
-    """A registry until the end of the `with`; its address. Port 0 is a free one."""
+    """A registry until the end of the `with`; its address. Port 0 is a free one. `changes` is told of each."""
     with open_store(connection) as store:
-        rights = Rights(load(), access, operators)
+        rights = Rights(load(), access, operators, changes=changes)
         app = registry_app(store, rights, by_password)
         config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", http=BoundedProtocol)
         server = uvicorn.Server(config)

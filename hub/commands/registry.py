@@ -49,11 +49,11 @@ def registry(
         open_audit(DOOR, settings, connection, lambda: store.ask(lambda known: known), measured) as audit,
     ):
         subjects = dict(catalogue.schemas())
-        denied, changed = denials(measured, audit, subjects), changes(audit, subjects)
+        denied, changing = denials(measured, audit, subjects), changes(audit, subjects)
         keeper = open_doorkeeper(DOOR, settings, catalogue, audit, basic=True)
         app = registry_app(
             store,
-            Rights(catalogue, settings.registry_access, operators, denied, changed),
+            Rights(catalogue, settings.registry_access, operators, denied, changing),
             by_doorkeeper(keeper, not_let_in(measured)),
             health(store, measured),
             observer(measured),

@@ -29,6 +29,11 @@ class Bounds:
     waiting_bytes: int = 64 * MIB
     requests: int = 256
 
+    @property
+    def largest(self) -> int:
+        """Bytes that one request takes at the most, as text and parsed; a value has a byte that opens or parts it."""
+        return self.body_bytes + min(self.values, self.body_bytes + 1) * VALUE_BYTES
+
 
 class Budget:
     """Bytes that may wait at once; `elsewhere` says how many more wait that no request holds any longer. Used in one

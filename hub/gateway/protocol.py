@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hub.access.connections import CONNECTIONS, HEAD_SECONDS, within_files
 from hub.access.places import PLACE
 from hub.errors import Door
 from hub.gateway import negotiate
@@ -25,16 +26,13 @@ from hub.texts import Language
 ADDRESS_BYTES = 4 << 10
 HEADERS_BYTES = 32 << 10
 HEADERS = 100
-HEAD_SECONDS = 10.0
-"""For a request's head to arrive, from the connection's beginning or from its first byte."""
 IDLE_SECONDS = 30
 ANSWER_SECONDS = 30.0
-"""For some of an answer to be taken that is more than the sockets hold."""
+"""For some of an answer to be taken that is more than the sockets hold; for all of it on a connection that closes."""
 PIPELINED = 16
 LINGER_SECONDS = 2.0
 LEFTOVER_BYTES = 16 << 20
 """So much of a body that nobody wants any more is taken and thrown away, so that its sender reads the answer."""
-CONNECTIONS = 2_000
 ROOM = 20
 """One of so many connections is closed where there are too many: to look for one alone each time would be work."""
 TOO_LARGE = f"expected at most {HEADERS} headers and {HEADERS_BYTES} bytes of them"
@@ -42,10 +40,13 @@ TOO_LARGE = f"expected at most {HEADERS} headers and {HEADERS_BYTES} bytes of th
 
 class Gathered:
     """A transport that sends at once what is written in one turn of the event loop: uvicorn writes the head of an
-    answer and its body one after the other, which would be two packets."""
+    answer and its body one after the other, which would be two packets. Once closed it ends: a loop waits for as long
+    as it takes who is to read the last of it."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop, self._parts = transport, loop, list[bytes]()
+        self._end: TimerHandle | None = None
+        self.aborted = False
 
     def write(self, data: bytes) -> None:
         if not self._parts:
@@ -54,7 +55,18 @@ class Gathered:
 
     def close(self) -> None:
         self._send()
-        self._transport.close()
+        if not self._transport.is_closing():
+            self._end = self._loop.call_later(ANSWER_SECONDS, self.abort)
+            self._transport.close()
+
+    def abort(self) -> None:
+        self.aborted = True
+        self._transport.abort()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        if self._end is not None:
+            self._end.cancel()
 
     def _send(self) -> None:
         parts, self._parts = self._parts, []
@@ -67,6 +79,8 @@ class Gathered:
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
+
+    transport: Gathered  # type: ignore[assignment]
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -81,16 +95,17 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
         self._expect(self._head_is_late)
-        if len(self.connections) > CONNECTIONS:
-            self._make_room()
+        if len(self.connections) > (most := within_files(CONNECTIONS, 2 / 3)):
+            self._make_room(most)
 
-    def _make_room(self) -> None:
+    def _make_room(self, most: int) -> None:
         """Whoever has proved nothing goes, the oldest first, then whoever asks nothing: neither strangers nor one
-        agency keep others out. By what they do and not by address, since many may come by one proxy."""
-        there = [each for each in cast("set[BoundedProtocol]", self.connections) if not each.transport.is_closing()]
-        if len(there) > CONNECTIONS:
+        agency keep others out. By what they do and not by address, since many may come by one proxy. One that closes
+        is there until it is gone."""
+        there = [each for each in cast("set[BoundedProtocol]", self.connections) if not each.transport.aborted]
+        if len(there) > most:
             others = [each for each in there if each is not self and (not each.proved or each.idle)]
-            going = heapq.nsmallest(CONNECTIONS // ROOM or 1, others, key=lambda each: (each.proved, each._heard))
+            going = heapq.nsmallest(most // ROOM or 1, others, key=lambda each: (each.proved, each._heard))
             for each in going or [self]:
                 each.transport.abort()
 
@@ -110,6 +125,11 @@ class BoundedProtocol(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        self.transport.lost()
+
+    def eof_received(self) -> None:
+        """The loop would close it, with no end to it."""
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Httptools keeps a header until its end, however long it is: what it has kept is counted."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
 
 from hub.access import Audit
+from hub.access.connections import Loop, open_files
 from hub.access.from_settings import open_audit, open_doorkeeper, open_limits
 from hub.access.tls import uvicorn_tls
 from hub.errors import ConfigError
@@ -28,7 +27,7 @@ from hub.gateway.desk import HttpDesk
 from hub.gateway.examine import Examiner
 from hub.gateway.known import Known
 from hub.gateway.openapi import Document
-from hub.gateway.protocol import CONNECTIONS, HEAD_SECONDS, IDLE_SECONDS, BoundedProtocol
+from hub.gateway.protocol import IDLE_SECONDS, BoundedProtocol
 from hub.gateway.publish import SINGLE_VALUES, Publishing
 from hub.gateway.questions import Questions
 from hub.gateway.read_back import ReadBack
@@ -47,8 +46,6 @@ log = structlog.get_logger(__name__)
 
 VALUES_EACH = 100
 """So many values of JSON an event of a full batch may have on average; those of the catalogue have 15 to 40."""
-FILES = CONNECTIONS + 1_000
-"""The others are connections to the broker, views, and handshakes of TLS that are not over."""
 STOP_SECONDS = 2
 """So much longer than the broker may take: then what is still under way is answered 503."""
 LAST_SECONDS = 5.0
@@ -59,6 +56,7 @@ class Parts:
     """What the gateway is made of, beside what it makes itself."""
 
     settings: Settings
+    bounds: Bounds
     connection: Connection
     rules: Rulebook
     ids: SchemaIds
@@ -76,33 +74,15 @@ def run(
 
     `ids` is what was registered at the start, `look_up` tells what is since.
     """
-    _open_files()
-    with _parts(settings, connection, rules, ids, look_up) as parts:
-        uvloop.run(_serve(parts, bound), loop_factory=_Loop)
-
-
-def _open_files() -> None:
-    """A connection is a file, and a shell lets a process have 1 024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if most < FILES:
-        log.warning("fewer connections than there may be: a process may not open as many files", found=hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-class _Loop(uvloop.Loop):
-    """Gives a TLS handshake no more time than a request's head: uvicorn has no word for it."""
-
-    async def create_server(self, *given: Any, **named: Any) -> Any:
-        if named.get("ssl"):
-            named["ssl_handshake_timeout"] = HEAD_SECONDS
-        return await super().create_server(*given, **named)
+    bounds = bounds_of(settings)
+    open_files()
+    with _parts(settings, bounds, connection, rules, ids, look_up) as parts:
+        uvloop.run(_serve(parts, bound), loop_factory=Loop)
 
 
 @contextlib.contextmanager
 def _parts(
-    settings: Settings, connection: Connection, rules: Rulebook, ids: SchemaIds, look_up: LookUp
+    settings: Settings, bounds: Bounds, connection: Connection, rules: Rulebook, ids: SchemaIds, look_up: LookUp
 ) -> Iterator[Parts]:
     metrics = Metrics()
     metrics.build(rules.catalogue.version)
@@ -112,7 +92,7 @@ def _parts(
             open_audit(DOOR, settings, connection, lambda: ids, metrics) as audit,
             Views(settings, connection) as views,
         ):
-            yield Parts(settings, connection, rules, ids, views, audit, metrics, lookup, read_back)
+            yield Parts(settings, bounds, connection, rules, ids, views, audit, metrics, lookup, read_back)
     finally:
         lookup.close()
         read_back.close()
@@ -142,8 +122,7 @@ async def _serve(parts: Parts, bound: socket.socket) -> None:
 
 def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) -> Gateway:
     """All doors. Once `ending`, questions are answered with what there is."""
-    settings, rules, metrics = parts.settings, parts.rules, parts.metrics
-    bounds = bounds_of(settings)
+    settings, bounds, rules, metrics = parts.settings, parts.bounds, parts.rules, parts.metrics
     budget = Budget(bounds.waiting_bytes, lambda: appender.waiting_bytes)
     limits = open_limits(settings, rules.catalogue)
     keeper = open_doorkeeper(DOOR, settings, rules.catalogue, parts.audit)
@@ -168,7 +147,8 @@ def application(parts: Parts, appender: Appender, ending: Callable[[], bool]) ->
 
 
 def bounds_of(settings: Settings) -> Bounds:
-    return Bounds(
+    """Raises `ConfigError` where what one request may have would be 503 for ever."""
+    bounds = Bounds(
         body_bytes=int(settings.gateway_body_mib * MIB),
         values=max(SINGLE_VALUES, VALUES_EACH * settings.gateway_batch_events),
         batch_events=settings.gateway_batch_events,
@@ -176,6 +156,13 @@ def bounds_of(settings: Settings) -> Bounds:
         waiting_bytes=int(settings.gateway_waiting_mib * MIB),
         requests=settings.gateway_requests,
     )
+    if bounds.largest > bounds.waiting_bytes:
+        raise ConfigError(
+            f"HUB_GATEWAY_WAITING_MIB is {settings.gateway_waiting_mib:g}, and one request of HUB_GATEWAY_BODY_MIB "
+            f"{settings.gateway_body_mib:g} and HUB_GATEWAY_BATCH_EVENTS {settings.gateway_batch_events} may take "
+            f"more: set HUB_GATEWAY_WAITING_MIB to {math.ceil(bounds.largest / MIB)} or more, or the other two lower"
+        )
+    return bounds
 
 
 def _config(parts: Parts, app: Gateway) -> uvicorn.Config:

@@ -15,7 +15,7 @@ from hub.registry.compatibility import Level, compare, differences, said
 from hub.registry.entry import AVRO, Entry, Reference
 from hub.registry.references import whole
 from hub.registry.schemas import Schemas
-from hub.registry.soundness import check_names, check_size, is_own, own_problems, parse
+from hub.registry.soundness import check_bytes, check_names, check_size, is_own, own_problems, parse
 
 INT_MAX = 2**31 - 1
 """The highest id and version: clients read them as an int of 32 bits."""
@@ -133,23 +133,29 @@ def registered(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = 
 
 
 def lookup(schemas: Schemas, subject: str, draft: Draft, *, deleted: bool = False) -> Entry:
-    """The version that says the same. Raises `Refused` (40401, 40403, 42201)."""
-    node = whole(schemas, draft.schema, draft.references)
-    check_size(node)
-    parse(node)
+    """The version that says the same, whatever would be said of it today. Raises `Refused` (40401, 40403, 42201)."""
+    found = registered(schemas, subject, draft) or (deleted and registered(schemas, subject, draft, deleted=True))
+    if found:
+        return found
+    _judged(schemas, draft)
     if not schemas.versions(subject, deleted=True):
         raise refusals.subject_missing(subject)
-    found = registered(schemas, subject, draft) or (deleted and registered(schemas, subject, draft, deleted=True))
-    if not found:
-        raise refusals.schema_missing()
-    return found
+    raise refusals.schema_missing()
+
+
+def _judged(schemas: Schemas, draft: Draft, *, new: bool = False) -> Any:
+    """What is not registered, complete in itself. Raises `Refused` (42201) for no Avro, or what takes too long to
+    judge."""
+    check_bytes(draft.schema)
+    node = whole(schemas, draft.schema, draft.references, new=new)
+    check_size(node)
+    parse(node)
+    return node
 
 
 def sound(schemas: Schemas, subject: str, draft: Draft, of: EventType | None = None) -> None:
     """Raises `Refused` (42201) for no Avro, own and not sound, or nothing that a hub reads as its type `of`."""
-    node = whole(schemas, draft.schema, draft.references, new=True)
-    check_size(node)
-    parse(node)
+    node = _judged(schemas, draft, new=True)
     check_names(node)  # not of what is there already: it has to stay readable
     problems = own_problems(subject, node) if is_own(subject) else []
     if problems:

@@ -16,7 +16,6 @@ from hub.registry.change import Decision
 from hub.registry.entry import AVRO, Reference
 from hub.registry.rights import Caller, Rights
 from hub.registry.schemas import Schemas
-from hub.registry.soundness import MAX_BYTES
 from hub.registry.store import Store
 
 MAX_SUBJECT = 249
@@ -93,8 +92,6 @@ class Asked:
             raise refusals.schema_invalid(f"Invalid schema type {str(kind)[:40]}: this registry keeps {AVRO}")
         if not isinstance(schema, str) or not schema.strip():
             raise refusals.schema_invalid("Empty schema")
-        if len(schema.encode(errors="replace")) > MAX_BYTES:
-            raise refusals.schema_invalid(f"its text has more than {MAX_BYTES} bytes")
         return Draft(
             schema,
             _references(said.get("references")),
@@ -107,20 +104,11 @@ class Asked:
         return self.store.ask(question)
 
     def change(self, operation: str, decide: Callable[[Schemas], Decision], subject: str | None = None) -> Any:
-        """Written and, where that changed something, told to the audit. `operation` is of a closed set once
-        it is decided."""
-        changed = False
-
-        def deciding(schemas: Schemas) -> Decision:
-            nonlocal changed
-            decision = decide(schemas)
-            changed = bool(decision.changes)
-            return decision
-
-        answer = self.store.change(deciding)
-        if changed:
-            self.rights.changed(self.caller.agency if self.caller else None, operation, subject or "")
-        return answer
+        """Written, and told to the audit before that: where the broker's answer is lost nobody knows what became of it,
+        and a line of what was not done is better than none of what was. `operation` is of a closed set once it is
+        decided."""
+        agency = self.caller.agency if self.caller else None
+        return self.store.change(decide, lambda: self.rights.changes(agency, operation, subject or ""))
 
 
 def checked_subject(subject: str) -> str:

@@ -30,7 +30,8 @@ class Caller(Protocol):
 Authenticate = Callable[[Request], Caller | None]
 """Who asks; None: nobody said so. Raises `Refused` for a proof that is wrong."""
 Told = Callable[[str | None, str, str], None]
-"""Told, for the audit, of each denial, or of each change: agency, operation, subject; the latter empty for all."""
+"""Told, for the audit, of each denial, or of each change before it is written: agency, operation, subject; the latter
+empty for all."""
 
 
 def nobody(request: Request) -> None:
@@ -45,7 +46,7 @@ class Rights:
     access: Access = "closed"
     operators: frozenset[str] = frozenset()
     denied: Told = field(default=lambda agency, operation, subject: None)
-    changed: Told = field(default=lambda agency, operation, subject: None)
+    changes: Told = field(default=lambda agency, operation, subject: None)
 
     @property
     def open(self) -> bool:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from hub.access import Audit
 from hub.access import Denied as NotLetIn
+from hub.access.connections import Loop, open_files
 from hub.access.doorkeeper import Doorkeeper, Tells
 from hub.errors import Admission
 from hub.metrics import HTTP_REJECTED, HTTP_REQUESTS, HTTP_SECONDS, Metrics
@@ -71,14 +72,14 @@ def denials(metrics: Metrics, audit: Tells, types: Container[str]) -> Told:
 
 
 def changes(audit: Audit, types: Container[str]) -> Told:
-    """Logs what was changed and tells the audit; of a subject as `denials` does."""
+    """Logs what is changed and tells the audit; of a subject as `denials` does."""
 
-    def changed(agency: str | None, operation: str, subject: str) -> None:
+    def changing(agency: str | None, operation: str, subject: str) -> None:
         known = subject if subject in types else ""
         audit.operated(agency, f"{DOOR}: {operation} {known}".rstrip())
-        log.info("changed", door=DOOR, agency=agency, operation=operation, subject=known)
+        log.info("changing", door=DOOR, agency=agency, operation=operation, subject=known)
 
-    return changed
+    return changing
 
 
 def not_let_in(metrics: Metrics) -> Callable[[NotLetIn], None]:
@@ -109,12 +110,14 @@ class Unproved:
 
 def serve(app: Starlette, bound: socket.socket, tls: Mapping[str, Any]) -> None:
     """Until SIGTERM or SIGINT; requests under way are finished."""
+    open_files()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(
             number, lambda *_: None
         )  # uvicorn raises them again at its end: the audit's end is yet to be written
     config = uvicorn.Config(
         app,
+        loop=f"{Loop.__module__}:{Loop.__name__}",
         log_level="warning",
         access_log=False,
         lifespan="off",

@@ -55,6 +55,12 @@ def parse(node: Any) -> avro.schema.Schema:
     return found
 
 
+def check_bytes(text: str) -> None:
+    """Of what somebody sends. Raises `Refused` (42201)."""
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise schema_invalid(f"its text has more than {MAX_BYTES} bytes")
+
+
 def check_size(node: Any) -> None:
     """Of what somebody sends, with all that it refers to. Raises `Refused` (42201): to judge it would take too long."""
     left, parts = [node], 0

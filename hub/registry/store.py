@@ -73,8 +73,9 @@ class Store:
                 raise
         return question(now)
 
-    def change(self, decide: Callable[[Schemas], Decision]) -> Any:
-        """Write what `decide` says, and return its answer once it is written and read. Raises `Refused`."""
+    def change(self, decide: Callable[[Schemas], Decision], begins: Callable[[], None] = lambda: None) -> Any:
+        """Write what `decide` says, and return its answer once it is written and read. `begins` is called once, before
+        anything is written: from then on it may be there, whatever is answered. Raises `Refused`."""
         decide = _remembering(decide)
         decision = self.ask(decide)
         if not decision.changes:
@@ -82,7 +83,7 @@ class Store:
         if not self._writing.acquire(timeout=WRITE_SECONDS):
             raise timed_out("others wait to write as well")
         try:
-            return self._write(decide)
+            return self._write(_Sure(decide, begins))
         finally:
             self._writing.release()
 
@@ -157,23 +158,24 @@ class Store:
         self._schemas = schemas
         return len(records)
 
-    def _write(self, decide: Callable[[Schemas], Decision]) -> Any:
-        deadline, sure = time.monotonic() + WRITE_SECONDS, _Sure(decide)
+    def _write(self, decide: _Sure) -> Any:
+        deadline = time.monotonic() + WRITE_SECONDS
         while True:
             try:
-                return self._write_once(sure, deadline)
+                return self._write_once(decide, deadline)
             except (KafkaError, ConfigError) as error:  # fenced by another registry, or the broker is away
                 self._drop()
                 if time.monotonic() > deadline:
                     raise store_failed(type(error).__name__) from error
                 self._stop.wait(random.uniform(0.02, 0.3))
 
-    def _write_once(self, decide: Callable[[Schemas], Decision], deadline: float) -> Any:
+    def _write_once(self, decide: _Sure, deadline: float) -> Any:
         self.catch_up()  # where the broker is away this says so soon
         writer = self._opened()
         self.catch_up()  # nothing of another registry can come between this and the commit
         decision = decide(self._known())
         if decision.changes:
+            decide.begin()
             self._wait(_commit(writer, decision.changes), deadline)
         return decision.answer
 
@@ -221,9 +223,10 @@ class _Sure:
     """Decides anew at each try. A commit may have been written though it was not answered: what it deleted is then not
     there, and the answer is that of the try before."""
 
-    def __init__(self, decide: Callable[[Schemas], Decision]) -> None:
-        self._decide = decide
+    def __init__(self, decide: Callable[[Schemas], Decision], begins: Callable[[], None]) -> None:
+        self._decide, self._begins = decide, begins
         self._last: Decision | None = None
+        self._begun = False
 
     def __call__(self, schemas: Schemas) -> Decision:
         try:
@@ -233,6 +236,12 @@ class _Sure:
                 raise
             return Decision([], self._last.answer)
         return self._last
+
+    def begin(self) -> None:
+        """The first try to write; others are of the same change."""
+        if not self._begun:
+            self._begun = True
+            self._begins()
 
 
 def _commit(writer: KafkaProducer, changes: list[Change]) -> int:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
+from gateway_process import files
 from registry_server import Registry, sent
 
+from hub.access.connections import CONNECTIONS
 from hub.kafka.connection import Connection
 
 TYPE = "az.zefer.veteran.VeteranStatusGranted"
@@ -86,6 +90,31 @@ def test_the_command_has_the_bounds_of_the_gateway(registry_broker: Connection) 
         with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port or 0), 30) as client:
             client.sendall(b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+    finally:
+        running.kill()
+        running.communicate()
+
+
+@pytest.mark.parametrize("most", [None, 1_024])
+def test_a_stranger_with_more_connections_than_there_may_be_keeps_nobody_out(
+    registry_broker: Connection, most: int | None
+) -> None:
+    """However few files a shell lets a process open, or the machine."""
+    with files(1_024):
+        running = start(registry_broker, HUB_REGISTRY_ACCESS="open")
+    try:
+        assert running.stderr is not None
+        url = running.stderr.readline().split()[-1]
+        assert Registry(url).ask("GET", "/subjects").status == 200
+        assert resource.prlimit(running.pid, resource.RLIMIT_NOFILE)[0] > 1_024, "it has asked for more"
+        if most:
+            resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (most, most))
+        with ExitStack() as stack:
+            stack.enter_context(files(CONNECTIONS + 1_000))
+            for _ in range((most or CONNECTIONS) + 200):
+                address = urlsplit(url).hostname, urlsplit(url).port or 0
+                stack.enter_context(socket.create_connection(address, timeout=30))
+            assert [Registry(url).ask("GET", "/subjects").status for _ in range(3)] == [200] * 3
     finally:
         running.kill()
         running.communicate()

@@ -36,7 +36,7 @@ from registry_server import Registry, make_log, remove_topic, sent, serving
 from hub.kafka.brokers import open_broker
 from hub.kafka.clients import producer
 from hub.kafka.connection import Connection
-from hub.registry import ask
+from hub.registry import ask, soundness
 from hub.registry.entry import Entry
 from hub.registry.schemas import TOPIC
 
@@ -609,6 +609,19 @@ def test_schemas_have_a_size(registry: Registry, name: Name, schema: Any, said: 
     ):
         found = registry.ask("POST", path, sent(schema))
         assert (found.status, found.body["error_code"]) == (422, 42201) and said in found.body["message"], found
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_BYTES", 200), ("MAX_PARTS", 10)])
+def test_what_was_registered_before_there_were_limits_is_found(
+    registry: Registry, name: Name, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    subject, there, new = name("wide"), sent(wide(20)), sent(wide(21))
+    paths = [f"/subjects/{subject}/versions", f"/subjects/{subject}", f"/compatibility/subjects/{subject}/versions"]
+    id = registry.register(subject, wide(20))
+    monkeypatch.setattr(soundness, limit, most)
+    register, lookup, compatible = (registry.ask("POST", path, there).body for path in paths)
+    assert (register["id"], lookup["id"], compatible) == (id, id, {"is_compatible": True})
+    assert [registry.refused("POST", path, new) for path in paths] == [(422, 42201)] * 3
 
 
 def test_nobody_waits_while_a_schema_is_judged(registry: Registry, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
+from kafka.errors import KafkaTimeoutError
 from registry_server import Registry, sent, serving
 
 from hub import registry as schema_registry
 from hub.catalogue import load
 from hub.kafka.connection import Connection
-from hub.registry import soundness
+from hub.registry import soundness, store
 from hub.registry.store import Store
 
 TYPE = "az.zefer.veteran.VeteranStatusGranted"
@@ -69,10 +70,10 @@ def test_the_right_is_asked_of_the_state_that_is_written(closed: str, monkeypatc
     assert operator.ask("POST", path, note).status == 200
     version = operator.get(f"{path}/latest")["version"]
 
-    def deleted_just_before(store: Store, decide: Any) -> Any:
+    def deleted_just_before(store: Store, *given: Any) -> Any:
         monkeypatch.setattr(Store, "change", change)
         assert operator.ask("DELETE", f"{path}/latest").body == version > 1
-        return store.change(decide)
+        return store.change(*given)
 
     monkeypatch.setattr(Store, "change", deleted_just_before)
     assert Registry(closed, OTHER).refused("POST", path, note) == (403, 40301)
@@ -245,3 +246,40 @@ def test_what_the_hub_runs_on_is_not_deleted(closed: str, subject: str) -> None:
         assert (found.status, found.body["error_code"]) == (422, 42205), found
         assert "take the type out of the catalogue" in found.body["message"]
     assert operator.get(f"{path}/versions") == there
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_change_is_told_once_though_the_brokers_answers_are_lost(
+    registry_broker: Connection, name: Name, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """Whether it is there or not; and nothing is told where nothing is to be written."""
+    told, commit, tries = list[tuple[str | None, str, str]](), store._commit, list[int]()
+
+    def lost(*given: Any) -> int:
+        tries.append(commit(*given) if written else 0)
+        if written and len(tries) == 2:  # the level: to set it again writes it again
+            return tries[1]
+        raise KafkaTimeoutError
+
+    with serving(registry_broker, operators=frozenset({"mod"}), changes=lambda *line: told.append(line)) as url:
+        somebody, subject = Registry(url, "mod"), name("told")
+        with monkeypatch.context() as away:
+            away.setattr(store, "_commit", lost)
+            away.setattr(store, "WRITE_SECONDS", 2.0)
+            for method, path, body in (
+                ("POST", f"/subjects/{subject}/versions", sent('"int"')),
+                ("PUT", f"/config/{subject}", {"compatibility": "FULL"}),
+                ("DELETE", f"/config/{subject}", None),
+            ):
+                tries.clear()
+                found = somebody.ask(method, path, body)
+                assert found.status == (200 if written else 404 if method == "DELETE" else 500), found
+        done = [
+            ("mod", "register", subject),
+            ("mod", "set the level FULL", subject),
+            ("mod", "take back the level", subject),
+        ]
+        assert told == (done if written else done[:2])
+        if written:
+            somebody.register(subject, '"int"')
+            assert told == done

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from http.client import RemoteDisconnected
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from auditors import Auditors
 from certificates import Authority, Pair, trusting
 from starlette.applications import Starlette
@@ -27,8 +29,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hub.access import Denied, Doorkeeper
+from hub.access import Denied, Doorkeeper, connections
 from hub.access.certificates import Certificates
+from hub.access.connections import Loop
 from hub.access.tls import uvicorn_tls
 from hub.access.tokens import Tokens
 from hub.errors import ConfigError
@@ -79,7 +82,8 @@ class World:
         app = Starlette(routes=[Route("/", who, methods=["GET", "POST"])])
         kwargs = uvicorn_tls(settings, self.protocol, Unproved(keeper))
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off", **kwargs))
-        thread = threading.Thread(target=server.run, daemon=True)
+        serve = lambda: uvloop.run(server.serve(), loop_factory=Loop)  # noqa: E731
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         pause = threading.Event()
         while not server.started and thread.is_alive():
@@ -185,6 +189,38 @@ def test_rules_of_the_settings_name_certificates(world: World) -> None:
         assert world.ask(port, by_print)[1]["agency"] == "mod"
         assert world.ask(port, by_name)[1]["agency"] == "mia"
         assert world.ask(port, refused) == (403, {"code": "certificate_unknown"})
+
+
+def test_handshakes_that_do_not_go_on_are_bounded_and_keep_nobody_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HANDSHAKES", 3)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 60.0)
+    with world.serving() as port, ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(5)]
+        for sock in silent[:2]:
+            assert ended(sock), "the oldest go first"
+        assert world.ask(port, world.clients.client(MOD))[0] == 200
+        assert ended(silent[2])
+        for sock in silent[3:]:
+            sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                sock.recv(1)
+
+
+def test_a_handshake_ends_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    with world.serving() as port, socket.create_connection(("127.0.0.1", port), 20) as sock:
+        assert ended(sock)
+        assert world.ask(port, world.clients.client(MOD))[0] == 200
+
+
+def ended(sock: socket.socket) -> bool:
+    """Whether the other side ends it, and has said nothing."""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")

@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import re
+import resource
+import socket
 import ssl
 import subprocess
 import sys
@@ -14,15 +16,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from brokers import make_topic
 from certificates import Authority, trusting
-from gateway_process import environment, secret_of
+from gateway_process import environment, files, secret_of
 from outside import Outside, unique
 
 from hub import registry as schema_registry
@@ -268,8 +271,8 @@ def secured(folder: Path, clients: Authority, servers: Authority) -> dict[str, s
 
 
 @contextmanager
-def registry(broker: Connection, **settings: str) -> Iterator[str]:
-    """A registry of its own, as a process; its address."""
+def registry(broker: Connection, **settings: str) -> Iterator[tuple[int, str]]:
+    """A registry of its own; its process and address."""
     environment = {**os.environ, "HUB_BOOTSTRAP_SERVERS": broker.bootstrap, "HUB_REGISTRY_PORT": "0", **settings}
     words = [sys.executable, "-m", "hub", "registry", "--access", "closed"]
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -278,7 +281,7 @@ def registry(broker: Connection, **settings: str) -> Iterator[str]:
         said = process.stderr.readline()
         found = re.fullmatch(r"schema registry \(closed\): (https://127\.0\.0\.1:\d+)\n", said)
         assert found, said
-        yield found[1]
+        yield process.pid, found[1]
     finally:
         process.terminate()
         process.wait(30)
@@ -288,7 +291,7 @@ def test_a_closed_registry_knows_agencies_by_certificate(hub: Outside, tmp_path:
     servers, clients = Authority(tmp_path, "servers"), Authority(tmp_path, "clients")
     settings = secured(tmp_path, clients, servers) | {"HUB_REGISTRY_OPERATORS": '["dsmf"]'}
     mod, operator, nobody = (clients.client(f"urn:az:agency:{code}") for code in ("mod", "dsmf", "nobody"))
-    with registry(hub.hub.connection, **settings) as url:
+    with registry(hub.hub.connection, **settings) as (_, url):
 
         def asks(
             pair: Any, method: str = "GET", path: str = f"/subjects/{TYPE}/versions", body: bytes | None = None
@@ -316,6 +319,41 @@ def test_a_closed_registry_knows_agencies_by_certificate(hub: Outside, tmp_path:
     }
 
 
+@contextmanager
+def gateway(hub: Outside, mod: ssl.SSLContext, **settings: str) -> Iterator[tuple[int, str]]:
+    """A gateway of its own, ready; its process and address. `mod`: of a client that it knows."""
+    (port,) = free_ports(1)
+    url, words = f"https://127.0.0.1:{port}", [sys.executable, "-m", "hub", "gateway", "--port", str(port)]
+    given = environment(hub.bootstrap, Path(settings["HUB_DATA_DIR"]), **settings)
+    with subprocess.Popen(words, env=given) as process:
+        try:
+            deadline = time.monotonic() + 90
+            while answered(f"{url}/readyz", mod)[0] != 200:
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.1)
+            yield process.pid, url
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("door", ["registry", "gateway"])
+def test_handshakes_that_do_not_go_on_keep_no_agency_out(hub_on_embedded: Outside, tmp_path: Path, door: str) -> None:
+    """However few files a process may open."""
+    hub, few = hub_on_embedded, 1_024
+    servers, clients = Authority(tmp_path, "servers"), Authority(tmp_path, "clients")
+    settings = secured(tmp_path, clients, servers) | {"HUB_PERSON_SECRET": secret_of(hub.folder)}
+    mod, path = trusting(servers, clients.client("urn:az:agency:mod")), {"registry": "subjects", "gateway": "v1/whoami"}
+    opened = registry(hub.hub.connection, **settings) if door == "registry" else gateway(hub, mod, **settings)
+    with ExitStack() as stack:
+        pid, url = stack.enter_context(opened)
+        assert answered(f"{url}/{path[door]}", mod)[0] == 200
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
+        stack.enter_context(files(2 * few))
+        for _ in range(few + 200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10))
+        assert [answered(f"{url}/{path[door]}", mod)[0] for _ in range(3)] == [200] * 3
+
+
 def answered(url: str, context: ssl.SSLContext) -> tuple[int, str]:
     """Status and text; 0 where there is no answer."""
     try:
@@ -338,16 +376,10 @@ def test_who_comes_without_a_certificate_where_one_is_required_is_told_so_and_in
     mod, nobody = trusting(servers, clients.client("urn:az:agency:mod")), trusting(servers)
     bad = trusting(servers, clients.client("urn:az:agency:mod", lasts=-timedelta(days=1)))
     settings["HUB_PERSON_SECRET"] = secret_of(hub.folder)
-    with registry(hub.hub.connection, **settings) as url:
+    with registry(hub.hub.connection, **settings) as (_, url):
         assert [answered(f"{url}/subjects", each)[0] for each in (mod, nobody, bad)] == [200, 403, 0]
         assert '"error_code":40301' in answered(f"{url}/healthz", nobody)[1]
-    (port,) = free_ports(1)
-    url, words = f"https://127.0.0.1:{port}", [sys.executable, "-m", "hub", "gateway", "--port", str(port)]
-    with subprocess.Popen(words, env=environment(hub.bootstrap, tmp_path, **settings)) as gateway:
-        deadline = time.monotonic() + 90
-        while answered(f"{url}/readyz", mod)[0] != 200:
-            assert gateway.poll() is None and time.monotonic() < deadline
-            time.sleep(0.1)
+    with gateway(hub, mod, **settings) as (_, url):
         for path in ("/v1/whoami", "/healthz", "/metrics", "/anything"):
             status, said = answered(url + path, nobody)
             assert status == 403 and json.loads(said)["code"] == "certificate_missing"
@@ -358,7 +390,6 @@ def test_who_comes_without_a_certificate_where_one_is_required_is_told_so_and_in
             "certificate_missing",
             "certificate_invalid",
         }
-        gateway.terminate()
     for door in ("registry", "gateway"):
         entries = Shop(hub).entries(writer=f"{door}.{settings['HUB_INSTANCE']}")
         assert {(e["agency"], e["code"], e["action"]) for e in entries} == {

@@ -11,8 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,15 @@ import httpx
 import pytest
 from cloudevents.conversion import to_structured
 from cloudevents.http import CloudEvent
-from gateway_process import BATCH, SINGLE, environment, process
+from gateway_process import BATCH, SINGLE, environment, files, process
 from gateway_room import event
 from outside import PATIENCE, Outside, fin, unique
 from world import VETERAN, catalogue
 
 from hub.access import token as tokens
+from hub.access.connections import CONNECTIONS
 from hub.access.token_file import Token, writing
 from hub.client import Client, HubProblem
-from hub.gateway.protocol import CONNECTIONS
 from hub.kafka.address import free_ports
 from hub.machine.hub import _preferred
 
@@ -222,23 +221,13 @@ def test_abuse_costs_bounded_memory_and_nobody_else_notices(door: Door) -> None:
         sock.close()
 
 
-@contextmanager
-def files(soft: int) -> Iterator[None]:
-    """So many files may this process have open, and what it starts."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
 def test_a_stranger_with_more_connections_than_there_may_be_keeps_no_agency_out(door: Door) -> None:
     """However few files a shell lets a process open."""
     headers = {"Authorization": f"Bearer {door.token('mod')}", "Content-Type": SINGLE}
     with ExitStack() as stack:
         with files(1_024):
-            _, port = stack.enter_context(process(door.hub.bootstrap, door.hub.folder))
+            gateway, port = stack.enter_context(process(door.hub.bootstrap, door.hub.folder))
+        assert resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)[0] > 1_024, "it has asked for more"
         stack.enter_context(files(CONNECTIONS + 1_000))
         url = f"http://127.0.0.1:{port}/v1/events"
         client = stack.enter_context(httpx.Client(headers=headers, timeout=5))
@@ -301,6 +290,13 @@ def test_a_busy_port_is_named(door: Door) -> None:
     command = [sys.executable, "-m", "hub", "gateway", "--port", str(port), "--data-dir", str(door.hub.folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and f"port {port}" in done.stderr and "HUB_GATEWAY_PORT" in done.stderr
+
+
+def test_bounds_that_would_refuse_a_request_for_ever_are_said_at_the_start(door: Door) -> None:
+    given = environment(door.hub.bootstrap, door.hub.folder, HUB_GATEWAY_WAITING_MIB="8")
+    command = [sys.executable, "-m", "hub", "gateway", "--port", "0"]
+    done = subprocess.run(command, check=False, env=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "set HUB_GATEWAY_WAITING_MIB to 14 or more" in done.stderr
 
 
 def test_who_asks_while_the_gateway_is_started_again_waits(door: Door) -> None:

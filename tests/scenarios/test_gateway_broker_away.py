@@ -82,7 +82,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     settings = Settings(data_dir=folder, person_secret=secret_of(folder))  # type: ignore[arg-type]
     prepare(connection, load(), settings, lambda _: None)
     token = trial_token(settings, load()).read_text().strip()
-    limits = {"HUB_GATEWAY_ACK_SECONDS": "2", "HUB_GATEWAY_WAITING_MIB": "8"}
+    limits = {"HUB_GATEWAY_ACK_SECONDS": "2", "HUB_GATEWAY_WAITING_MIB": "8", "HUB_GATEWAY_BATCH_EVENTS": "100"}
     with process(connection.bootstrap, folder, **limits) as (_, port):
         found = Stage(folder, kafka_port, broker, Load(port, token))
         thread = threading.Thread(target=found.load.run)

@@ -49,7 +49,7 @@ ROOMS: Mapping[str, set[str]] = {
 LIBRARIES: Mapping[str, set[str]] = {
     "faust": {"engine"},
     "mode": {"engine"},
-    "uvloop": {"engine", "gateway"},
+    "uvloop": {"access", "engine", "gateway"},
     "aiokafka": {"engine", "kafka", "simulate"},  # simulate is a publisher: its client is its own
     "kafka": {"kafka", "access", "admin", "registry", "delivery", "simulate", "views"},
     "prometheus_client": {"metrics", "probe", "machine"},

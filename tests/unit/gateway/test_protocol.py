@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
+import resource
 import socket
 import threading
 import time
@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from gateway_room import Room, event
 
+from hub.access.connections import CONNECTIONS, FILES, Loop, within_files
 from hub.gateway import protocol
 from hub.gateway.bounds import Bounds
 from hub.gateway.protocol import BoundedProtocol
@@ -27,16 +29,24 @@ AUTH = "Authorization: Bearer mod\r\nContent-Type: application/cloudevents+json\
 @contextmanager
 def serving(room: Room) -> Iterator[int]:
     """A real server over the gateway in memory; its port."""
-    config = uvicorn.Config(
-        room.app, port=0, http=BoundedProtocol, ws="none", lifespan="off", log_config=None, log_level="critical"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    with running(room.app) as (_, port):
+        yield port
+
+
+@contextmanager
+def running(app: Any, sent: int | None = None) -> Iterator[tuple[uvicorn.Server, int]]:
+    """On the doors' own event loop; with its port. `sent`: about so many bytes of an answer fit into a socket."""
+    config = uvicorn.Config(app, http=BoundedProtocol, ws="none", lifespan="off", log_config=None, log_level="critical")
+    server, bound = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    if sent is not None:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sent)
+    serve = lambda: uvloop.run(server.serve([bound]), loop_factory=Loop)  # noqa: E731
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield server.servers[0].sockets[0].getsockname()[1]
+        yield server, bound.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(10)
@@ -274,6 +284,66 @@ def test_an_answer_that_nobody_reads_keeps_nobody_out_and_ends(monkeypatch: pyte
             while True:
                 sock.sendall(b"GET")
                 time.sleep(0.1)
+
+
+MUCH = 60_000
+
+
+async def much(scope: Any, receive: Any, send: Any) -> None:
+    """An answer that two small sockets do not hold, and that is too little to keep its writer waiting."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % MUCH)]})
+    await send({"type": "http.response.body", "body": b"x" * MUCH})
+
+
+@contextmanager
+def unread(port: int, more: bytes = b"Connection: close\r\n") -> Iterator[socket.socket]:
+    """A connection whose answer nobody reads."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: hub\r\n" + more + b"\r\n")
+        yield sock
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("closes", ["door", "peer"])
+def test_a_connection_that_closes_ends_though_nobody_reads(monkeypatch: pytest.MonkeyPatch, closes: str) -> None:
+    monkeypatch.setattr(protocol, "ANSWER_SECONDS", 0.5)
+    more = b"Connection: close\r\n" if closes == "door" else b""
+    with running(much, sent=2_048) as (server, port), unread(port, more) as sock:
+        until(lambda: server.server_state.total_requests == 1)
+        if closes == "peer":
+            sock.shutdown(socket.SHUT_WR)
+        until(lambda: not server.server_state.connections)
+        assert len(b"".join(iter(lambda: sock.recv(65_536), b""))) < MUCH, "the rest of the answer waited"
+
+
+def test_connections_that_close_are_among_those_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS", 3)
+    with running(much, sent=2_048) as (server, port), ExitStack() as stack:
+        for number in range(1, 8):
+            stack.enter_context(unread(port))
+            until(lambda number=number: server.server_state.total_requests == number)  # type: ignore[misc]
+            until(lambda: len(server.server_state.connections) <= 3)
+        assert len(server.server_state.connections) == 3
+
+
+def test_where_a_process_may_open_few_files_fewer_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for files, most in (
+        (1_024, 682),
+        (FILES, CONNECTIONS),
+        (10**6, CONNECTIONS),
+        (resource.RLIM_INFINITY, CONNECTIONS),
+    ):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, before[1]))
+        assert within_files(CONNECTIONS, 2 / 3) == most
 
 
 def test_where_all_are_at_work_nobody_else_comes_in(full: Callable[..., socket.socket]) -> None:

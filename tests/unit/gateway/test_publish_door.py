@@ -15,9 +15,9 @@ from gateway_room import MUCH, Room, event, publisher_of
 from world import VETERAN, catalogue
 
 from hub.avro.packed import unpack_headers
-from hub.errors import Code
+from hub.errors import Code, ConfigError
 from hub.gateway import app, body
-from hub.gateway.bounds import Bounds
+from hub.gateway.bounds import MIB, VALUE_BYTES, Bounds
 from hub.gateway.examine import LOOKED_THROUGH, Examiner
 from hub.gateway.publish import BATCH, SINGLE, SINGLE_BYTES, SINGLE_VALUES
 from hub.gateway.questions import Questions
@@ -667,3 +667,15 @@ def test_what_a_body_becomes_in_memory_counts_until_it_is_looked_at(
     with room.budget.hold() as others:
         others.take(room.bounds.waiting_bytes - len(text))
         assert room.publish(made).json()["code"] == "busy"
+
+
+def test_a_request_within_all_its_bounds_is_never_too_large_for_what_may_wait() -> None:
+    given = {"gateway_body_mib": 1, "gateway_batch_events": 200}
+    with pytest.raises(ConfigError, match=r"set HUB_GATEWAY_WAITING_MIB to 3 or more"):
+        bounds_of(load_settings(gateway_waiting_mib=2, **given))
+    room = Room(bounds_of(load_settings(gateway_waiting_mib=3, **given)))
+    many = room.bounds.values - 2
+    largest = f"[[{','.join(['0'] * many)}]{' ' * (room.bounds.body_bytes - 2 * many - 3)}]".encode()
+    assert (len(largest), body.values(largest)) == (room.bounds.body_bytes, room.bounds.values)
+    assert len(largest) + room.bounds.values * VALUE_BYTES > 2 * MIB
+    assert room.publish(largest, headers={"Content-Type": BATCH}).json()["code"] != "busy"
