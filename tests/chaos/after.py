@@ -51,7 +51,7 @@ def set_back(theatre: Theatre, name: str) -> Report:
     facts["duplicates"] = sum("DUPLICATE" in said for said in _verdicts(again, registry).values())
     report = Report(name, {k: len(v) for k, v in found.items()}, found, stage.faults, facts)
     if not facts["records"]:
-        report.vacuous.append("there was nothing to carry again")
+        report.vacuous.append("there was nothing to carry again: it comes after a scenario with a load")
     (folder / "verdicts.json").write_text(json.dumps(report.as_dict() | {"examples": found}, indent=1))
     return report
 
@@ -116,7 +116,7 @@ def shadow(theatre: Theatre, name: str) -> Report:
     report = Report(name, {"wrong_status": len(said["different"])}, {"wrong_status": said["different"]}, [], {})
     report.facts |= {"persons": said["persons"], "events": said["events"]}
     if not said["persons"]:
-        report.vacuous.append("there was no status to fold")
+        report.vacuous.append("there was no status to fold: it comes after a scenario with a load")
     return report
 
 

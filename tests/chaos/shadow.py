@@ -55,7 +55,7 @@ def main(bootstrap: str) -> None:
     topics = readout.read(bootstrap, {}, ends)
     partitions = 1 + max(partition for _, partition in ends)
     rules = compile_rulebook(load(), registry.read(connection), SECRET.encode(), partitions)
-    written = {rec.key: rec.value for rec in topics["status.person"]}
+    written = {rec.key: rec.value for rec in topics.get("status.person", ())}
     mine = folded(Ledger(rules, lambda: 0), topics)
     keys = written.keys() | mine.keys()
     different = sorted(key.decode() for key in keys if written.get(key) != mine.get(key))
