@@ -142,7 +142,6 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("left without a word", lane=self.spec.name, exc_info=error)
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        self._assigned = False
         await self._end_numbers()
 
     def on_partitions_assigned(self, assigned: Any) -> None:
@@ -170,6 +169,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         self._kept = {}
 
     async def _end_numbers(self) -> None:
+        self._assigned = False  # or it would be ready, as one is that the group gives no number
         numbers, self.numbers = self.numbers, {}
         kept = await asyncio.gather(*(number.end() for number in numbers.values()))
         self._kept = dict(zip(numbers, kept, strict=True))

@@ -51,3 +51,28 @@ def test_an_assignment_that_comes_while_the_lane_ends_begins_nothing() -> None:
 
     assert asyncio.run(scenario(ends=False)) == 1
     assert asyncio.run(scenario(ends=True)) == 0
+
+
+def test_a_lane_that_ends_is_not_ready() -> None:
+    """Nor is the worker: its last answer is not that it carries."""
+    said = list[bool]()
+
+    class Consumer:
+        lane: Lane
+
+        def assignment(self) -> set[TopicPartition]:
+            return set()
+
+        async def stop(self) -> None:
+            said.append(self.lane.ready)
+
+    async def scenario() -> None:
+        lane = Lane(LaneSpec("gate", "g", (), (), cast(Any, None)), cast(Any, None))
+        lane._consumer = consumer = cast(Any, Consumer())
+        consumer.lane = lane
+        lane.on_partitions_assigned([])
+        said.append(lane.ready)
+        await lane.stop()
+
+    asyncio.run(scenario())
+    assert said == [True, False]
