@@ -101,10 +101,10 @@ def plan_for(connection: Connection, catalogue: Catalogue, partitions: int | Non
     with admin(connection) as client:
         names = wanted(catalogue)
         found = _found(client, names)
-        there = [found[name] for name in names if name in found]
-        lanes = (found[name].partitions for name in names if name in found and name != TOPIC)
+        there = {name: found[name] for name in names if name in found}
+        lanes = (topic.partitions for name, topic in there.items() if name != TOPIC)
         partitions = partitions or max(lanes, default=PARTITIONS)
-        replicas = replicas or _replicas(client, there)
+        replicas = replicas or _replicas(client, there.values())
     paused = pauses(connection) if NOTES in found else {}
     return compare(wanted(catalogue, partitions, replicas, paused), found)
 

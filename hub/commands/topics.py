@@ -32,7 +32,9 @@ def topics_plan(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     found = _planned(settings, connection, catalogue_of(settings))
     left = unread(connection, settings.name, found.foreign)
     _print_plan(found, left, as_json)
-    raise typer.Exit(3 if found.create or found.alter or found.shorter or found.drift or _known(left) else 0)
+    raise typer.Exit(
+        3 if found.create or found.alter or found.shorter or found.drift or _counts(left, known=True) else 0
+    )
 
 
 @app.command("apply")
@@ -72,19 +74,19 @@ def topics_apply(
         notes += topics.apply(connection, _planned(settings, connection, catalogue))  # what may be asked of them now
     for note in (*notes, *map(_needed_note, sorted(needed))):
         err.print(note, soft_wrap=True, highlight=False)
-    copied = found.copies if copies else {}
+    copied, told = found.copies if copies else {}, True
     if found.create or found.alter or new or copied:
         done = f"{len(found.create)} created, {len(found.alter)} changes, copies for {len(copied)}, {len(new)} schemas"
-        raise typer.Exit(0 if audited(settings, None, f"apply topics: {done}") and not needed else 1)
-    raise typer.Exit(1 if needed else 0)
+        told = audited(settings, None, f"apply topics: {done}")
+    raise typer.Exit(0 if told and not needed else 1)
 
 
 def _needed_note(topic: str) -> str:
     return f"{topic} keeps its records: what would be deleted is not all read yet (`hub_lag_events`); shorten it later"
 
 
-def _known(left: Mapping[str, Left]) -> dict[str, int]:
-    return {topic: found.offsets for topic, found in left.items() if found.known}
+def _counts(left: Mapping[str, Left], *, known: bool) -> dict[str, int]:
+    return {topic: found.offsets for topic, found in left.items() if found.known is known}
 
 
 def _copy(connection: Connection, wanted: Mapping[str, int]) -> None:
@@ -102,8 +104,8 @@ def _print_plan(found: topics.Plan, left: Mapping[str, Left], as_json: bool) -> 
     if as_json:
         rows = {"create": [spec.name for spec in found.create], "unchanged": len(found.unchanged)}
         rows |= {"alter": list(map(str, found.alter)), "drift": list(map(str, found.drift))}
-        rows |= {"shorter": list(map(str, found.shorter)), "unread": _known(left)}
-        rows |= {"perhaps_unread": {topic: found.offsets for topic, found in left.items() if not found.known}}
+        rows |= {"shorter": list(map(str, found.shorter)), "unread": _counts(left, known=True)}
+        rows |= {"perhaps_unread": _counts(left, known=False)}
         print(json.dumps(rows))
         return
     out.print(f"create {len(found.create)}, alter {len(found.alter)}, unchanged {len(found.unchanged)}")
