@@ -69,12 +69,10 @@ def record(
     for left in reversed(range(TRIES)):
         try:
             _write(connection, hub, codecs, entry, notes or {})
-        except (ProducerFencedError, InvalidProducerEpochError) as error:
-            if not left:
+        except KafkaError as error:
+            if not (left and _fenced(error)):
                 raise _uncertain(error) from error
             time.sleep(random.uniform(0, AGAIN_SECONDS))
-        except KafkaError as error:
-            raise _uncertain(error) from error
         else:
             return
 
@@ -97,6 +95,12 @@ def _chain(connection: Connection) -> Chain:
     chain = Chain(WRITER)
     link = read_notes(connection).get(chain.key)
     return chain if link is None else Chain.noted(WRITER, link)
+
+
+def _fenced(error: KafkaError) -> bool:
+    """Whether another operator has opened the chain. Of what is sent once that is known, kafka-python says it inside of
+    another error."""
+    return any(isinstance(each, (ProducerFencedError, InvalidProducerEpochError)) for each in (error, *error.args))
 
 
 def _uncertain(error: KafkaError) -> Retry:
