@@ -13,7 +13,7 @@ from yarl import URL
 from hub import metrics as m
 from hub.engine.lane import Lane
 from hub.engine.spec import LaneSpec, Runtime
-from hub.kafka.patience import be_patient
+from hub.kafka.fetching import be_patient
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
 

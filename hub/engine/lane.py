@@ -18,12 +18,12 @@ from hub.engine.number import Kept, Number
 from hub.engine.presence import Presence
 from hub.engine.spec import LaneSpec, Runtime
 from hub.engine.taking import FETCH_BYTES
+from hub.kafka.fetching import be_patient, be_prompt
 from hub.kafka.outage import asked_to_end
-from hub.kafka.patience import be_patient
 
 log = structlog.get_logger(__name__)
 
-FETCH_WAIT_MS, IDLE_WAIT_MS = 20, 250
+FETCH_WAIT_MS, IDLE_WAIT_MS = 10, 250
 """How long a fetch that finds nothing waits; a partition just emptied is asked about again after that. Then where
 nothing has come for a while."""
 
@@ -95,6 +95,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         )
         await consumer.start()
         be_patient(consumer, FETCH_WAIT_MS, IDLE_WAIT_MS)
+        be_prompt(consumer)
         consumer.subscribe(topics=list(self.spec.topics), listener=self)
 
     @Service.task

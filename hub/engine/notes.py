@@ -18,8 +18,8 @@ from mode import Service
 from hub.errors import Retry
 from hub.kafka.clients import DECIDED_SECONDS
 from hub.kafka.connection import Connection
+from hub.kafka.fetching import be_patient
 from hub.kafka.outage import asked_to_end
-from hub.kafka.patience import be_patient
 from hub.pipeline.pause import TOPIC, Pause, agency_of, read_pause
 
 log = structlog.get_logger(__name__)

@@ -5,6 +5,7 @@ While an agency is live, those that are far behind are carried in shares beside 
     share    a turn is one share, of one partition
     turn     one number of the gate after the other has one: the transactions of all others are those of live events
              alone, and as short
+    rest     after a turn nobody has one for `REST` times as long: what the backfill costs is a part of what there is
     ahead    what the gate lets through the ledger has to carry, in the order of arrival: while more work than
              `AHEAD_SECONDS` waits there, nobody has a turn
 
@@ -23,12 +24,15 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError
 
-SHARE = 25
+SHARE = 50
 """Records of an agency that is behind in a turn, and as many more as it has sent since its last one: with each turn
 it is less behind, however much it sends."""
 
 AHEAD_SECONDS = 0.002
 """Work that may wait at the ledger before agencies that are behind are held back at the gate."""
+
+REST = 4
+"""Times as long as a turn took nobody has another one."""
 
 PATIENCE_SECONDS = 0.1
 """Since the last turn began: then the next one begins whatever waits and whoever hangs, so that no load of live
@@ -57,7 +61,7 @@ class Ahead:
         self._cost = 1e-4
         self._line: dict[object, None] = {}
         self._turn: object = None
-        self._began = -PATIENCE_SECONDS
+        self._began, self._rested = -PATIENCE_SECONDS, 0.0
         self._live: dict[str, float] = {}
         self._late: dict[str, float] = {}
 
@@ -93,7 +97,7 @@ class Ahead:
             return True
         self._line.setdefault(who)
         now, first = self._clock(), next(iter(self._line))
-        if self._turn is not None or first is not who or self.full:
+        if self._turn is not None or first is not who or now < self._rested or self.full:
             if now - self._began < PATIENCE_SECONDS:
                 return False
             del self._line[first]  # should it hang, the others do not wait for it again
@@ -105,7 +109,8 @@ class Ahead:
         """What was taken in the turn, if there was one, is committed; whether there was one."""
         had = self._turn is who
         if had:
-            self._turn = None
+            now, self._turn = self._clock(), None
+            self._rested = now + REST * (now - self._began)
         return had
 
     def leave(self, who: object) -> None:

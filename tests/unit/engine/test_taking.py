@@ -12,7 +12,15 @@ from aiokafka.errors import NoOffsetForPartitionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.engine.taking import AHEAD_SECONDS, BEHIND, LIVE_SECONDS, PATIENCE_SECONDS, SHARE, Ahead, Taking
+from hub.engine.taking import AHEAD_SECONDS, BEHIND, LIVE_SECONDS, PATIENCE_SECONDS, REST, SHARE, Ahead, Taking
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Consumer:
@@ -64,7 +72,7 @@ def topics(records: list[Any]) -> dict[str, int]:
 
 
 def test_a_live_record_is_in_the_next_batch() -> None:
-    ahead, consumer = Ahead(), Consumer(live=1, backfill=76_000)
+    ahead, consumer = Ahead(Clock()), Consumer(live=1, backfill=76_000)
     take = taking(consumer, ahead=ahead)
     assert topics(asyncio.run(take()))["in.live"] == 1
     consumer.more("live", 1)
@@ -73,7 +81,7 @@ def test_a_live_record_is_in_the_next_batch() -> None:
 
 def test_what_is_taken_stays_taken_when_another_partition_has_no_position_yet() -> None:
     consumer = Consumer(live=1, backfill=76_000)
-    take = taking(consumer, ahead=Ahead())
+    take = taking(consumer, ahead=Ahead(Clock()))
     asyncio.run(take())
     consumer.more("live", 1)
     consumer.unset = {TopicPartition("in.backfill", 0)}
@@ -82,15 +90,9 @@ def test_what_is_taken_stays_taken_when_another_partition_has_no_position_yet() 
 
 
 def test_a_backfill_alone_has_whole_batches() -> None:
-    assert topics(asyncio.run(taking(Consumer(backfill=76_000, live=0), ahead=Ahead())())) == {"in.backfill": 1000}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+    assert topics(asyncio.run(taking(Consumer(backfill=76_000, live=0), ahead=Ahead(Clock()))())) == {
+        "in.backfill": 1000
+    }
 
 
 def full(ahead: Ahead) -> None:
@@ -156,12 +158,29 @@ def test_one_number_after_the_other_carries_of_a_backfill() -> None:
     assert asyncio.run(each()) == [SHARE, 1, 1], "those without a turn carry what is live"
     assert asyncio.run(each()) == [0, SHARE, 0]
     assert asyncio.run(each()) == [0, 0, SHARE]
-    clock.now += PATIENCE_SECONDS / 2
+    clock.now += PATIENCE_SECONDS / 20
     assert len(asyncio.run(takes[0]())) == 0, "another one has not committed yet"
     takes[2].leave()
+    clock.now += 1.1 * REST * PATIENCE_SECONDS / 20
     assert len(asyncio.run(takes[0]())) == SHARE, "who ends keeps nobody waiting"
     clock.now += PATIENCE_SECONDS
     assert len(asyncio.run(takes[1]())) == SHARE, "nor does one that hangs"
+
+
+def test_after_a_turn_the_backfill_rests_for_as_long_as_that_cost() -> None:
+    clock, consumer, seconds = Clock(), Consumer(live=1, backfill=76_000), PATIENCE_SECONDS / 10
+    take = taking(consumer, ahead=Ahead(clock))
+    asyncio.run(take())
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
+    clock.now += seconds  # until that is committed
+    assert asyncio.run(take()) == []
+    clock.now += 0.9 * REST * seconds
+    consumer.more("live", 1)
+    assert topics(asyncio.run(take())) == {"in.live": 1}, "a live event does not wait"
+    clock.now += 0.2 * REST * seconds
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
+    clock.now += PATIENCE_SECONDS  # a slow one
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}, "and not for longer than its patience"
 
 
 def test_who_hangs_at_the_head_of_the_line_holds_the_others_up_once() -> None:
@@ -180,7 +199,7 @@ def test_who_hangs_at_the_head_of_the_line_holds_the_others_up_once() -> None:
 @pytest.mark.parametrize("most", [1, SHARE, SHARE + 1])
 def test_a_backfill_goes_on_in_batches_as_small_as_a_share(most: int) -> None:
     consumer = Consumer(live=1, backfill=76_000)
-    take = taking(consumer, most, ahead=Ahead())
+    take = taking(consumer, most, ahead=Ahead(Clock()))
     asyncio.run(take())
     consumer.more("live", BEHIND)
     taken = [record for _ in range(10) for record in asyncio.run(take())]
@@ -223,7 +242,7 @@ def test_nothing_is_taken_from_a_paused_agency() -> None:
 @settings(deadline=None)
 def test_every_record_is_taken_once_and_in_order(waiting: dict[str, int], most: int) -> None:
     consumer, taken = Consumer(**waiting), []
-    take = taking(consumer, most, ahead=Ahead())
+    take = taking(consumer, most, ahead=Ahead(Clock()))
 
     async def all_of_it() -> None:
         while any(consumer.left.values()):
