@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from http import HTTPStatus
+from itertools import starmap
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -12,6 +14,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
+AT_ONCE = "hub.at_once"
+"""Among a request's extensions: writes a head that is ready up to its length, and a body. Taken out at the request's
+end: it knows the request, and the two would be rubbish that only a collection finds."""
 
 
 class IndexedRequest(Request):
@@ -51,13 +56,37 @@ def _raw(name: str) -> bytes:
     return name.lower().encode("latin-1")
 
 
-class ReadyResponse(Response):
-    """An answer with headers that are ready but for its length."""
+class ReadyHead:
+    """Status line and headers of an answer, ready but for its length."""
 
-    def __init__(self, text: str, status: int, ready: RawHeaders) -> None:
-        self.status_code, self.background, self.body = status, None, text.encode()
-        self.raw_headers = [*ready, (b"content-length", b"%d" % len(self.body))]
+    def __init__(self, status: int, headers: RawHeaders) -> None:
+        self.status, self.headers = status, list(headers)
+        lines = [
+            b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode()),
+            *starmap(_line, headers),
+            b"content-length: ",
+        ]
+        self.lines = b"\r\n".join(lines)
+
+
+class ReadyResponse(Response):
+    """An answer whose head is ready; written in one go where the server can (`AT_ONCE`)."""
+
+    def __init__(self, text: str, head: ReadyHead) -> None:
+        self.status_code, self.background, self.body, self._head = head.status, None, text.encode(), head
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        return [*self._head.headers, (b"content-length", b"%d" % len(self.body))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        at_once = scope.get("extensions", {}).get(AT_ONCE)
+        if at_once is not None:
+            await at_once(self._head.lines, self.body)
+            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+def _line(name: bytes, value: bytes) -> bytes:
+    return name + b": " + value

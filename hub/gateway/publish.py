@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, get_args
@@ -26,7 +26,7 @@ from hub.gateway.bounds import Hold
 from hub.gateway.desk import PROBLEM, HttpDesk, Tells, problem_text
 from hub.gateway.details import in_language
 from hub.gateway.examine import LOOKED_THROUGH, Examined, Examiner, Refusal
-from hub.gateway.exchange import RawHeaders, ReadyResponse
+from hub.gateway.exchange import ReadyHead, ReadyResponse
 from hub.gateway.known import Found, Known
 from hub.gateway.refused import Refused
 from hub.gateway.story import Teller
@@ -49,13 +49,16 @@ PLAIN = (
     '"record":%s}'
 )
 SUMS = '{"accepted":%d,"duplicate":%d,"rejected":%d,"items":[%s]}'
-HEADERS: Mapping[tuple[str, Language], RawHeaders] = {
-    (media, language): [
-        (b"cache-control", b"no-store"),
-        (b"content-language", language.encode()),
-        (b"content-type", media.encode()),
-    ]
-    for media in (JSON, PROBLEM)
+HEADS = {
+    (status, language): ReadyHead(
+        status,
+        [
+            (b"cache-control", b"no-store"),
+            (b"content-language", language.encode()),
+            (b"content-type", (PROBLEM if status == 422 else JSON).encode()),
+        ],
+    )
+    for status in (200, 202, 207, 422)
     for language in get_args(Language)
 }
 
@@ -218,11 +221,10 @@ class Publishing:
                 self._desk.count(request, each.rejection.code)
         status = 207 if 0 < refused < all_ else 422 if refused else 200 if dry_run else 202
         text = SUMS % (accepted, duplicate, refused, ",".join(items))
-        media = JSON
         if status == 422:
             said = problem_text(422, Door.EVENTS_REJECTED, language, f"{refused} of {all_} events rejected")
-            text, media = said.decode()[:-1] + ", " + text[1:], PROBLEM
-        return ReadyResponse(text, status, HEADERS[media, language])
+            text = said.decode()[:-1] + ", " + text[1:]
+        return ReadyResponse(text, HEADS[status, language])
 
     def _count(self, agency: str, accepted: int, duplicate: int, rejected: int) -> None:
         if accepted:

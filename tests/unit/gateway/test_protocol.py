@@ -36,7 +36,15 @@ def serving(room: Room) -> Iterator[int]:
 @contextmanager
 def running(app: Any, sent: int | None = None) -> Iterator[tuple[uvicorn.Server, int]]:
     """On the doors' own event loop; with its port. `sent`: about so many bytes of an answer fit into a socket."""
-    config = uvicorn.Config(app, http=BoundedProtocol, ws="none", lifespan="off", log_config=None, log_level="critical")
+    config = uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        server_header=False,
+    )
     server, bound = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
     if sent is not None:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sent)
@@ -110,6 +118,41 @@ def test_an_event_goes_through(port: int) -> None:
     body = json.dumps(event()).encode()
     assert talk(port, head(len(body)), body)[0] == 202
     assert talk(port, head("chunked"), b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))[0] == 202
+
+
+def everything(port: int, *parts: bytes) -> bytes:
+    """Sent at once; all that comes until the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(b"".join(parts))
+        return b"".join(iter(lambda: sock.recv(65_536), b""))
+
+
+@pytest.mark.parametrize("made", [[], [event(id="a")], [event(id="a"), {}], [{}]], ids=["200", "202", "207", "422"])
+def test_an_answer_in_one_go_says_what_any_server_would(made: list[Any]) -> None:
+    dry = b"?dry_run=true" if not made else b""
+    body = json.dumps(made).encode()
+    asked = head(len(body), "Connection: close\r\nAccept-Language: az\r\n").replace(b"/v1/events", b"/v1/events" + dry)
+    asked = asked.replace(b"cloudevents+json", b"cloudevents-batch+json")
+    with serving(Room()) as port:
+        first, _, said = everything(port, asked, body).partition(b"\r\n\r\n")
+    status, *lines = first.decode().split("\r\n")
+    answer = Room().publish(made, headers={"Accept-Language": "az"}, params={"dry_run": "true"} if dry else {})
+    assert status == f"HTTP/1.1 {answer.status_code} {answer.reason_phrase}" and said == answer.content
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert headers.pop("date").endswith("GMT") and headers.pop("connection") == "close"
+    assert headers == dict(answer.headers)
+
+
+def test_answers_to_requests_sent_together_come_in_their_order(port: int) -> None:
+    bodies = [json.dumps(event(id=id)).encode() for id in "abc"]
+    asked = [part for body in bodies for part in (head(len(body)), body)]
+    last = head(len(bodies[0]), "Connection: close\r\n") + bodies[0]
+    answers = everything(port, *asked, last).split(b"HTTP/1.1 202 Accepted")[1:]
+    items = [json.loads(answer.partition(b"\r\n\r\n")[2])["items"][0] for answer in answers]
+    assert [(item["id"], item["status"]) for item in items] == [
+        *((id, "accepted") for id in "abc"),
+        ("a", "duplicate"),
+    ]
 
 
 def test_a_hundred_thousand_headers(port: int) -> None:
