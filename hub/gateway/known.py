@@ -63,7 +63,8 @@ class Known:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verdicts_on, self._own_verdicts, self._content_of = verdicts_on, own_verdicts, content_of
-        self._asked: list[tuple[list[str], asyncio.Future[Verdicts]]] = []
+        self._asked = list[str]()
+        self._answer: asyncio.Future[Verdicts] | None = None
         self._kept, self._clock = kept, clock
         self._recent = OrderedDict[bytes, Kept]()  # a dict looks for its first entry past all that have left
 
@@ -89,27 +90,25 @@ class Known:
         verdicts = await self._told([event.identity.hex() for event in unsure]) if unsure else {}
         return await self._judged(agency, events, recent, verdicts)
 
-    async def _told(self, ids: list[str]) -> Verdicts:
+    def _told(self, ids: Sequence[str]) -> asyncio.Future[Verdicts]:
         """The verdicts on these, and maybe on others: what several ask in one turn of the event loop is one query,
-        which costs hardly more than that of one event."""
-        loop = asyncio.get_running_loop()
-        if not self._asked:
+        which costs hardly more than that of one event, and one answer. A gateway that stops cancels all who wait."""
+        if self._answer is None:
+            loop = asyncio.get_running_loop()
+            self._answer = loop.create_future()
             loop.call_soon(self._ask)
-        answer: asyncio.Future[Verdicts] = loop.create_future()
-        self._asked.append((ids, answer))
-        return await answer
+        self._asked += ids
+        return self._answer
 
     def _ask(self) -> None:
-        asked, self._asked = self._asked, []
-        waiting = [answer for _, answer in asked if not answer.done()]  # who asked may have gone
+        ids, self._asked = self._asked, []
+        answer, self._answer = self._answer, None
+        if answer is None or answer.done():
+            return
         try:
-            verdicts = self._now([id for ids, _ in asked for id in ids])
+            answer.set_result(self._now(ids))
         except Exception as error:
-            for answer in waiting:
-                answer.set_exception(error)
-        else:
-            for answer in waiting:
-                answer.set_result(verdicts)
+            answer.set_exception(error)
 
     def _now(self, ids: list[str]) -> Verdicts:
         try:
