@@ -31,8 +31,9 @@ it is less behind, however much it sends."""
 AHEAD_SECONDS = 0.002
 """Work that may wait at the ledger before agencies that are behind are held back at the gate."""
 
-REST = 4
-"""Times as long as a turn took nobody has another one."""
+REST, REST_SECONDS = 4, 0.08
+"""Times as long as a turn took nobody has another one; but none rests for longer than that after a turn began, so that
+whose turn it is next can take it before patience ends."""
 
 PATIENCE_SECONDS = 0.1
 """Since the last turn began: then the next one begins whatever waits and whoever hangs, so that no load of live
@@ -110,7 +111,7 @@ class Ahead:
         had = self._turn is who
         if had:
             now, self._turn = self._clock(), None
-            self._rested = now + REST * (now - self._began)
+            self._rested = min(now + REST * (now - self._began), self._began + REST_SECONDS)
         return had
 
     def leave(self, who: object) -> None:

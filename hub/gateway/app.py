@@ -19,7 +19,7 @@ from hub.access import Denied
 from hub.errors import Door
 from hub.gateway.bounds import BUSY_SECONDS
 from hub.gateway.desk import HttpDesk
-from hub.gateway.exchange import AT_ONCE, IndexedRequest
+from hub.gateway.exchange import IndexedRequest
 from hub.gateway.refused import Refused
 from hub.metrics import HTTP_REQUESTS, HTTP_SECONDS, Metrics
 
@@ -51,7 +51,6 @@ class Gateway:
             await answer(scope, receive, send)
         finally:
             self._desk.leave(scope)
-            scope.get("extensions", {}).pop(AT_ONCE, None)
             path = route.path if route else OTHER
             self._answered[DOOR, path, str(status)] += 1
             self._metrics.observe(HTTP_SECONDS, DOOR, path, seconds=time.perf_counter() - began)

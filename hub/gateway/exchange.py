@@ -15,8 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 AT_ONCE = "hub.at_once"
-"""Among a request's extensions: writes a head that is ready up to its length, and a body. Taken out at the request's
-end: it knows the request, and the two would be rubbish that only a collection finds."""
+"""Among a request's extensions: writes a head that is ready up to its length, and a body."""
 
 
 class IndexedRequest(Request):

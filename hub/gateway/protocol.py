@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
+from weakref import ref
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -185,7 +186,8 @@ class BoundedProtocol(HttpToolsProtocol):
             )
             raise _OutOfBounds
         super().on_headers_complete()
-        self.scope["extensions"] = {AT_ONCE: partial(_at_once, self.cycle)}  # type: ignore[dict-item]
+        # weak: scope and cycle know each other, and would be rubbish that only a collection finds
+        self.scope["extensions"] = {AT_ONCE: partial(_at_once, ref(self.cycle))}  # type: ignore[dict-item]
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
@@ -254,9 +256,11 @@ class BoundedProtocol(HttpToolsProtocol):
         return negotiate.language(wanted.decode("latin-1"))
 
 
-async def _at_once(cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
+async def _at_once(of: ref[RequestResponseCycle], head: bytes, body: bytes) -> None:
     """What `cycle.send` does with the head and the body of an answer, in one go and without a look at each header:
     single events cost 4 % less."""
+    cycle = of()
+    assert cycle is not None  # its own task runs in it
     if cycle.flow.write_paused and not cycle.disconnected:
         await cycle.flow.drain()
     if cycle.disconnected:

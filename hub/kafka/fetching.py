@@ -51,8 +51,9 @@ def be_prompt(consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
     """After `start` and `be_patient`: nothing that was fetched keeps what was not waiting at the broker.
 
     aiokafka asks a node for nothing for 0.1 s while any partition has records that nobody took, as one of a backfill
-    always has. And it frees a node by a callback, which comes too late where its routine is woken in the same turn of
-    the event loop: then nobody asks until a timeout, of 0.2 s.
+    always has. And it frees a node by a callback of the fetch, which comes too late where its routine is woken in the
+    same turn of the event loop: then nobody asks until a timeout, of 0.2 s. So the routine is woken once more. The mark
+    itself is left to the callback, or that would take away the next fetch's.
     """
     fetcher: Any = consumer._fetcher
     fetcher._prefetch_backoff = HOLD_SECONDS
@@ -62,7 +63,8 @@ def be_prompt(consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
         try:
             found: bool = await fetch(assignment, node_id, request)
         finally:
-            fetcher._in_flight.discard(node_id)
+            # before the callback, and heard after it
+            asyncio.get_running_loop().call_soon(lambda: fetcher._notify(fetcher._wait_consume_future))
         return found
 
     fetcher._proc_fetch_request = promptly

@@ -72,16 +72,16 @@ def test_without_another_wait_for_idle_times_nothing_changes(monkeypatch: pytest
 
 
 class Clockwork(asyncio.SelectorEventLoop):
-    """Time goes on to the next timer as soon as there is nothing to do."""
+    """Time stands still while there is anything to do, and then goes on to the next timer."""
 
-    skipped = 0.0
+    now = 100.0
 
     def time(self) -> float:
-        return super().time() + self.skipped
+        return self.now
 
     def _run_once(self) -> None:
         if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.skipped += max(0.0, self._scheduled[0]._when - self.time())  # type: ignore[attr-defined]
+            self.now = max(self.now, self._scheduled[0]._when)  # type: ignore[attr-defined]
         super()._run_once()  # type: ignore[misc]
 
 
@@ -167,6 +167,8 @@ def test_a_node_is_free_as_soon_as_it_has_answered(monkeypatch: pytest.MonkeyPat
         second.set_result(answer())
         async with asyncio.timeout(2 * fetching.HOLD_SECONDS):
             assert (await node.asked.get())[0] == {"backfill", "live"}
+        await asyncio.sleep(3 * fetcher._fetcher_timeout)
+        assert node.asked.empty() and fetcher._in_flight == {1}, "and is asked one thing at a time"
         await fetcher.close()
 
     on_time(test)

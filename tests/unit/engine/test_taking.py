@@ -183,6 +183,24 @@ def test_after_a_turn_the_backfill_rests_for_as_long_as_that_cost() -> None:
     assert topics(asyncio.run(take())) == {"in.backfill": SHARE}, "and not for longer than its patience"
 
 
+@pytest.mark.parametrize("seconds", [0.01, 0.025, 0.05, 0.07])
+def test_each_number_has_its_turn_however_long_turns_take_and_however_seldom_it_asks(seconds: float) -> None:
+    """Four ask every 5 ms; one, which has live events to carry, every 15."""
+    clock, turns, had = Clock(), dict.fromkeys(range(5), 0), None
+    ahead, ends = Ahead(clock), 0.0
+    for tick in range(20_000):
+        clock.now += 0.001
+        if had is not None and clock.now >= ends:
+            ahead.done(had)
+            had = None
+        for who in turns if had is None else ():
+            if tick % (15 if who == 4 else 5) == who and ahead.turn(who):
+                had, ends = who, clock.now + seconds
+                turns[who] += 1
+                break
+    assert min(turns.values()) >= max(turns.values()) - 1, turns
+
+
 def test_who_hangs_at_the_head_of_the_line_holds_the_others_up_once() -> None:
     clock = Clock()
     ahead = Ahead(clock)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import resource
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -141,6 +143,25 @@ def test_an_answer_in_one_go_says_what_any_server_would(made: list[Any]) -> None
     headers = dict(line.split(": ", 1) for line in lines)
     assert headers.pop("date").endswith("GMT") and headers.pop("connection") == "close"
     assert headers == dict(answer.headers)
+
+
+def test_what_was_asked_is_gone_once_it_is_answered() -> None:
+    """Without a collection: strangers are answered too, and what they sent may be large."""
+    asked = list[weakref.ref[Any]]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(weakref.ref(send.__self__))
+        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body"})
+
+    gc.collect()
+    gc.disable()
+    try:
+        with running(app) as (_, port):
+            everything(port, *[head(0)] * 3, head(0, "Connection: close\r\n"))
+        assert [each() for each in asked[:3]] == [None] * 3, "the last one is its connection's until that is gone"
+    finally:
+        gc.enable()
 
 
 def test_answers_to_requests_sent_together_come_in_their_order(port: int) -> None:
