@@ -289,6 +289,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., socket.socke
             sock.sendall(b"".join(parts))
             if status:
                 assert answered(sock)[0] == status
+                time.sleep(0.005)  # the loop's clock has milliseconds: the next one is later
             else:
                 time.sleep(0.05)  # it has come before the next one
             return sock
