@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from itertools import starmap
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -62,7 +61,7 @@ class ReadyHead:
         self.status, self.headers = status, list(headers)
         lines = [
             b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode()),
-            *starmap(_line, headers),
+            *(name + b": " + value for name, value in headers),
             b"content-length: ",
         ]
         self.lines = b"\r\n".join(lines)
@@ -85,7 +84,3 @@ class ReadyResponse(Response):
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
-
-
-def _line(name: bytes, value: bytes) -> bytes:
-    return name + b": " + value

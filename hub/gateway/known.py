@@ -95,15 +95,14 @@ class Known:
         which costs hardly more than that of one event, and one answer. A gateway that stops cancels all who wait."""
         if self._answer is None:
             loop = asyncio.get_running_loop()
-            self._answer = loop.create_future()
-            loop.call_soon(self._ask)
+            self._asked, self._answer = [], loop.create_future()
+            loop.call_soon(self._ask, self._asked, self._answer)
         self._asked += ids
         return self._answer
 
-    def _ask(self) -> None:
-        ids, self._asked = self._asked, []
-        answer, self._answer = self._answer, None
-        if answer is None or answer.done():
+    def _ask(self, ids: list[str], answer: asyncio.Future[Verdicts]) -> None:
+        self._answer = None
+        if answer.done():
             return
         try:
             answer.set_result(self._now(ids))

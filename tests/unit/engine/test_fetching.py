@@ -108,57 +108,51 @@ def answer(**values: list[bytes]) -> SimpleNamespace:
     return SimpleNamespace(API_VERSION=4, topics=topics)
 
 
-async def prompt(monkeypatch: pytest.MonkeyPatch, node: Node) -> Fetcher:
-    """aiokafka's own, which reads `backfill` and `live`."""
-    own = SimpleNamespace(time=lambda: 0.0, monotonic=asyncio.get_running_loop().time)
-    monkeypatch.setattr("aiokafka.consumer.fetcher.time", own)
-    subscriptions = SubscriptionState()
-    subscriptions.assign_from_user([BACKFILL, LIVE])
-    for tp in (BACKFILL, LIVE):
-        subscriptions.seek(tp, 0)
-    fetcher = Fetcher(node, subscriptions)
-    fetching.be_prompt(SimpleNamespace(_fetcher=fetcher))  # type: ignore[arg-type]
-    return fetcher
+def asked_in_turn(monkeypatch: pytest.MonkeyPatch, test: Callable[[Node, Fetcher], Coroutine[Any, Any, None]]) -> None:
+    """On a clockwork, with aiokafka's own fetcher, made prompt, which reads `backfill` and `live`."""
 
+    async def scenario() -> None:
+        own = SimpleNamespace(time=lambda: 0.0, monotonic=asyncio.get_running_loop().time)
+        monkeypatch.setattr("aiokafka.consumer.fetcher.time", own)
+        subscriptions = SubscriptionState()
+        subscriptions.assign_from_user([BACKFILL, LIVE])
+        for tp in (BACKFILL, LIVE):
+            subscriptions.seek(tp, 0)
+        node = Node()
+        fetcher = Fetcher(node, subscriptions)
+        fetching.be_prompt(SimpleNamespace(_fetcher=fetcher))  # type: ignore[arg-type]
+        await test(node, fetcher)
+        await fetcher.close()
 
-def on_time(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     with asyncio.Runner(loop_factory=Clockwork) as runner:
-        runner.run(test())
+        runner.run(scenario())
 
 
 def test_what_nobody_has_taken_yet_keeps_no_other_partition_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test() -> None:
-        node = Node()
-        fetcher = await prompt(monkeypatch, node)
+    async def test(node: Node, fetcher: Fetcher) -> None:
         topics, first = await node.asked.get()
         assert topics == {"backfill", "live"}
         first.set_result(answer(backfill=[b"1", b"2"]))
         async with asyncio.timeout(2 * fetching.HOLD_SECONDS):
             assert (await node.asked.get())[0] == {"live"}
-        await fetcher.close()
 
-    on_time(test)
+    asked_in_turn(monkeypatch, test)
 
 
 def test_what_is_taken_at_once_is_in_the_next_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test() -> None:
-        node = Node()
-        fetcher = await prompt(monkeypatch, node)
+    async def test(node: Node, fetcher: Fetcher) -> None:
         (await node.asked.get())[1].set_result(answer(live=[b"1"]))
         assert len(await fetcher.fetched_records([LIVE], timeout=1)) == 1
         async with asyncio.timeout(2 * fetching.HOLD_SECONDS):
             assert (await node.asked.get())[0] == {"backfill", "live"}
-        await fetcher.close()
 
-    on_time(test)
+    asked_in_turn(monkeypatch, test)
 
 
 def test_a_node_is_free_as_soon_as_it_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records are taken in the very turn of the event loop in which an answer comes."""
 
-    async def test() -> None:
-        node = Node()
-        fetcher = await prompt(monkeypatch, node)
+    async def test(node: Node, fetcher: Fetcher) -> None:
         (await node.asked.get())[1].set_result(answer(live=[b"1"]))
         await asyncio.sleep(2 * fetching.HOLD_SECONDS)
         topics, second = await node.asked.get()
@@ -169,6 +163,5 @@ def test_a_node_is_free_as_soon_as_it_has_answered(monkeypatch: pytest.MonkeyPat
             assert (await node.asked.get())[0] == {"backfill", "live"}
         await asyncio.sleep(3 * fetcher._fetcher_timeout)
         assert node.asked.empty() and fetcher._in_flight == {1}, "and is asked one thing at a time"
-        await fetcher.close()
 
-    on_time(test)
+    asked_in_turn(monkeypatch, test)

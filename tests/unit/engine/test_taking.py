@@ -90,9 +90,8 @@ def test_what_is_taken_stays_taken_when_another_partition_has_no_position_yet() 
 
 
 def test_a_backfill_alone_has_whole_batches() -> None:
-    assert topics(asyncio.run(taking(Consumer(backfill=76_000, live=0), ahead=Ahead(Clock()))())) == {
-        "in.backfill": 1000
-    }
+    take = taking(Consumer(backfill=76_000, live=0), ahead=Ahead(Clock()))
+    assert topics(asyncio.run(take())) == {"in.backfill": 1000}
 
 
 def full(ahead: Ahead) -> None:
