@@ -72,7 +72,8 @@ def test_without_another_wait_for_idle_times_nothing_changes(monkeypatch: pytest
 
 
 class Clockwork(asyncio.SelectorEventLoop):
-    """Time stands still while there is anything to do, and then goes on to the next timer."""
+    """Time stands still while there is anything to do, and then goes on to just behind the next timer: who asks how long
+    it has been finds it all gone, whatever a float makes of it."""
 
     now = 100.0
 
@@ -81,7 +82,7 @@ class Clockwork(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.now = max(self.now, self._scheduled[0]._when)  # type: ignore[attr-defined]
+            self.now = max(self.now, self._scheduled[0]._when + 1e-6)  # type: ignore[attr-defined]
         super()._run_once()  # type: ignore[misc]
 
 
@@ -121,8 +122,10 @@ def asked_in_turn(monkeypatch: pytest.MonkeyPatch, test: Callable[[Node, Fetcher
         node = Node()
         fetcher = Fetcher(node, subscriptions)
         fetching.be_prompt(SimpleNamespace(_fetcher=fetcher))  # type: ignore[arg-type]
-        await test(node, fetcher)
-        await fetcher.close()
+        try:
+            await test(node, fetcher)
+        finally:
+            await fetcher.close()
 
     with asyncio.Runner(loop_factory=Clockwork) as runner:
         runner.run(scenario())
