@@ -72,8 +72,8 @@ def test_without_another_wait_for_idle_times_nothing_changes(monkeypatch: pytest
 
 
 class Clockwork(asyncio.SelectorEventLoop):
-    """Time stands still while there is anything to do, and then goes on to just behind the next timer: who asks how long
-    it has been finds it all gone, whatever a float makes of it."""
+    """Time stands still while there is anything to do, and then goes on to just behind the next timer: who asks how
+    long it has been finds all of it gone, whatever a float makes of that."""
 
     now = 100.0
 
@@ -81,8 +81,9 @@ class Clockwork(asyncio.SelectorEventLoop):
         return self.now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.now = max(self.now, self._scheduled[0]._when + 1e-6)  # type: ignore[attr-defined]
+        timers = self._scheduled  # type: ignore[attr-defined]
+        if not self._ready and timers:  # type: ignore[attr-defined]
+            self.now = max(self.now, timers[0]._when + 1e-6)
         super()._run_once()  # type: ignore[misc]
 
 
