@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from brokers import require_apache
 from chaos import catalogue, selftest
 from chaos.scenarios import kill_workers
 from chaos.subject import Broker, Worker
-from chaos.theatre import Load, Report, Theatre
+from chaos.theatre import Load, Report, Theatre, say_enough
 
 
 @pytest.fixture
@@ -27,6 +29,13 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 def test_the_judge_tells_every_wrong_history_from_a_right_one() -> None:
     assert not selftest.run(catalogue.read())
+
+
+def test_a_generator_that_has_sent_all_may_be_told_that_it_is_enough() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, text=True) as generator:
+        generator.wait()
+
+        say_enough(generator)
 
 
 def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(broker: Broker, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -156,9 +157,11 @@ class Theatre:
             faults(stage)
             if not load.whole:
                 stage.sleep(TAIL_SECONDS)
-                print("enough", file=generator.stdin, flush=True)
+                say_enough(generator)
             while generator.poll() is None:
                 stage.sleep(0.2)
+            if generator.returncode:
+                raise RuntimeError(f"the generator ended with {generator.returncode}: the history is not whole")
         calm = max(stage.healed, time.monotonic())
         sent = history.read(path)
         while not sent.acknowledged <= stage.seen() and time.monotonic() < calm + patience:
@@ -222,6 +225,12 @@ def _generator(bootstrap: str, path: Path, load: Load, door: list[str]) -> Itera
             yield process
         finally:
             process.kill()
+
+
+def say_enough(generator: subprocess.Popen[str]) -> None:
+    """It may end. One that had sent all before the last fault is gone: what hit nothing in flight is then void."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(generator.stdin.fileno(), b"enough\n")  # nothing is left in a buffer that closing would write
 
 
 def _decided(topics: Topics) -> dict[str, int]:
