@@ -20,6 +20,11 @@ from hub.pipeline.fold import Fact
 
 IDENTITY, DIGESTS = 16, 32
 
+_SIX, _SIX_END, _THREE, _THREE_END = 0x8080_8080_8081, 0x0080_8080_8080, 0x80_8081, 0x00_8080
+"""Of six and of three bytes, little-endian, the bits that say whether a number goes on, and its sign; and how they are
+where it has just that many bytes and is not negative: nearly every time (1970 to 2039) and most days (1992 to 4840) have."""
+_number, _fact = int.from_bytes, tuple.__new__
+
 Name = tuple[str, str, str, str | None]
 """Of a form: source, stream, kind and transition; no transition where facts have slots."""
 
@@ -78,23 +83,32 @@ class Forms:
 
     def read(self, fact: bytes) -> Fact:
         """What the fold reads of a compact fact: once for each event of a person who has had some before."""
-        at, form = number_at(fact, 0)
+        at, form = (1, fact[0] >> 1) if fact[0] < 128 else number_at(fact, 0)
         source, stream, kind, transition = self._names[form]
-        at, sequence = _optional_number(fact, at)
-        at, time = number_at(fact, at)
-        start, at = text_at(fact, at)
-        id, slot = fact[start:at].decode(), None
+        at, sequence = number_at(fact, at + 1) if fact[at] else (at + 1, -1)
+        time = _number(fact[at : at + 6], "little")
+        if time & _SIX == _SIX_END:  # without a step for each byte: 7 bits of each, 14 of two, all
+            time = (time & 0x7F00_7F00_7F00) >> 1 | time & 0x007F_007F_007F
+            time = (time & 0x3FFF_0000_0000) >> 5 | (time & 0x3FFF_0000) >> 3 | (time & 0x3FFF) >> 1
+            at += 6
+        else:
+            at, time = number_at(fact, at)
+        at, id = _text(fact, at)
+        slot = None
         if transition is None:
-            at, slot = _optional_text(fact, at)
+            at, slot = _text(fact, at + 1) if fact[at] else (at + 1, None)
             transition = self._transitions[fact[at + 1] >> 1]
             at += 2
-        at, effective = _optional_number(fact, at)
-        assert effective is not None, "every status has its first day"
-        at, until = _optional_number(fact, at)
-        at, document = _optional_text(fact, at)
-        at, voids = _optional_text(fact, at)
-        order = (effective, time, source, -1 if sequence is None else sequence, id)
-        return Fact(*order, stream, kind, slot, transition, until, document, voids, fact[at:])
+        effective = _number(fact[at + 1 : at + 4], "little")
+        if effective & _THREE == _THREE_END:
+            at, effective = at + 4, (effective & 0x7F_0000) >> 3 | (effective & 0x7F00) >> 2 | (effective & 0x7F) >> 1
+        else:
+            at, effective = number_at(fact, at + 1)
+        at, until = number_at(fact, at + 1) if fact[at] else (at + 1, None)
+        at, document = _text(fact, at + 1) if fact[at] else (at + 1, None)
+        at, voids = _text(fact, at + 1) if fact[at] else (at + 1, None)
+        found = effective, time, source, sequence, id, stream, kind, slot, transition, until, document, voids, fact[at:]
+        return _fact(Fact, found)
 
     def _met(self, who: bytes, kind: bytes) -> Form:
         """A form seen for the first time: `source │ stream`, and `kind`, `kind │ slot │ transition` or nothing."""
@@ -127,12 +141,8 @@ def _end(value: bytes, at: int) -> int:
     return at + 1 + (length >> 1) if length < 128 else text_at(value, at)[1]
 
 
-def _optional_number(value: bytes, at: int) -> tuple[int, int | None]:
-    return number_at(value, at + 1) if value[at] else (at + 1, None)
-
-
-def _optional_text(value: bytes, at: int) -> tuple[int, str | None]:
-    if not value[at]:
-        return at + 1, None
-    start, end = text_at(value, at + 1)
+def _text(value: bytes, at: int) -> tuple[int, str]:
+    """Where the string at `at` ends, and it."""
+    length = value[at]
+    start, end = (at + 1, at + 1 + (length >> 1)) if length < 128 else text_at(value, at)
     return end, value[start:end].decode()

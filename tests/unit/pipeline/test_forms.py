@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from world import Memory, catalogue, event, rules, unpack
 
 from hub.pipeline.forms import Forms
@@ -63,6 +65,37 @@ def test_a_case_number_longer_than_a_byte_can_say_is_read_back() -> None:
     fact = forms.read(compact)
     assert (fact.kind, fact.slot, fact.transition, fact.effective) == ("k" * 90, "z" * 90, "end", 20_000)
     assert (fact.source, fact.stream, fact.sequence, fact.time, fact.id) == ("s" * 80, "m" * 70, -5, -1, "i" * 64)
+
+
+LONG, INT = (st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (64, 32))
+SIX_BYTES, THREE_BYTES = st.integers(2**33, 2**42), st.integers(2**12, 2**21)  # as most are, and just beyond
+
+
+@given(
+    time=SIX_BYTES | LONG,
+    effective=THREE_BYTES | INT,
+    sequence=st.none() | LONG,
+    until=st.none() | INT,
+    texts=st.tuples(st.text(max_size=80), *[st.none() | st.text(max_size=80)] * 2),
+)
+@example(time=2**34 - 1, effective=2**13 - 1, sequence=63, until=None, texts=("", None, None))
+@example(time=2**34, effective=2**13, sequence=64, until=0, texts=("x" * 63, "", None))
+@example(time=2**41 - 1, effective=2**20 - 1, sequence=0, until=-1, texts=("x" * 64, None, "ə"))
+@example(time=2**41, effective=2**20, sequence=None, until=1, texts=("", "ə" * 40, ""))
+def test_numbers_and_texts_of_any_length_are_read_back(
+    time: int, effective: int, sequence: int | None, until: int | None, texts: tuple[str, str | None, str | None]
+) -> None:
+    id, document, voids = texts
+    writer = rules().codecs.fact
+    fields: dict[str, Any] = {"person_id": "p", "identity": bytes(16), "content": bytes(16), "type": "t", "source": "s"}
+    fields |= {"stream": "m", "kind": "k", "slot": None, "transition": "set", "attributes": {}}
+    said = {"time": time, "effective": effective, "until": until, "id": id, "document": document, "voids": voids}
+    forms = Forms(writer, lambda *_: 0)
+    compact = forms.kept(writer.pack(fields | said | {"sequence": sequence}))[5]
+    assert compact is not None
+    found = forms.read(compact)
+    assert {field: getattr(found, field) for field in said} == said
+    assert found.sequence == (-1 if sequence is None else sequence)
 
 
 def test_a_ledger_may_meet_more_forms_than_a_byte_can_number() -> None:
