@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         None, description="names this process among its kind, in the audit; default: the host's name"
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
-    batch_records: int = Field(1000, ge=1, le=20_000, description="records of one transaction at the most")
+    batch_records: int = Field(4000, ge=1, le=20_000, description="records of one transaction at the most")
     refusals_in_a_row: int = Field(
         10_000, ge=1, description="after so many of an agency, counted by each number of the gate, it is paused"
     )

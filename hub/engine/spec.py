@@ -92,7 +92,7 @@ class Runtime:
     notes: Notes
     versions: Versions
     ends: Mapping[tuple[str, int], int]
-    batch_records: int = 1000
+    batch_records: int = 4000
     refusals_in_a_row: int = 10_000
     me: str = field(default_factory=lambda: secrets.token_hex(8))
     ahead: Ahead = field(default_factory=Ahead)
