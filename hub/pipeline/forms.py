@@ -22,7 +22,7 @@ IDENTITY, DIGESTS = 16, 32
 
 _SIX, _SIX_END, _THREE, _THREE_END = 0x8080_8080_8081, 0x0080_8080_8080, 0x80_8081, 0x00_8080
 """Of six and of three bytes, little-endian, the bits that say whether a number goes on, and its sign; and how they are
-where it has just that many bytes and is not negative: nearly every time (1970 to 2039) and most days (1992 to 4840) have."""
+where it has just that many bytes and is not negative: as nearly every time (1970 to 2039) and day (1992 to 4840) is."""
 _number, _fact = int.from_bytes, tuple.__new__
 
 Name = tuple[str, str, str, str | None]
