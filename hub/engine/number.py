@@ -48,6 +48,13 @@ retention takes them, a committed offset before them would look like a loss."""
 END_SECONDS = 4.0
 """How long a batch in flight may take when its number is given back, before it is cancelled."""
 
+FIRST_RECORDS = 500
+"""Of the first batch after a start: where a larger one did not end in the time of a transaction, this one may."""
+
+FEW_RECORDS, ROWS = 1000, 32_000
+"""A batch of more than the first has about so many outputs at the most: those of events with many receivers take
+memory, and hold the event loop, as those of more events with few."""
+
 ALONE_SECONDS = 5.0
 """Records under suspicion that do not come for so long are gone: retention took them, or it was a marker."""
 
@@ -84,7 +91,7 @@ class Number:
         self._producer: Transactions | None = None
         self._state: dict[bytes, bytes] = {}
         self._committed: dict[TopicPartition, int] = {}
-        self._commits, self._waiting, self._anew = 0, False, True
+        self._commits, self._waiting, self._anew, self._rows_each = 0, False, True, 1.0
         self._said = ""
         self._chain = Chain(f"{spec.name}.{number}")
         self._rows = Rows(runtime.refusals_in_a_row)
@@ -205,7 +212,7 @@ class Number:
         runtime = self._runtime
         await self._try_suspects()
         fair, paused = (runtime.ahead, runtime.notes.paused) if self._spec.fair else (None, nobody)
-        take = Taking(self._consumer, self.tps, runtime.batch_records, fair, paused)
+        take = Taking(self._consumer, self.tps, FIRST_RECORDS, fair, paused)
         try:
             await self._batches(take)
         finally:
@@ -214,6 +221,7 @@ class Number:
     async def _batches(self, take: Taking) -> None:
         busy, ahead = time.monotonic(), self._runtime.ahead
         while not self._stopping.is_set():
+            take.most = self._most()
             records = await self._taken(take)
             if self._stopping.is_set():
                 return
@@ -230,6 +238,18 @@ class Number:
             elif self._in_doubt() or time.monotonic() - busy > IDLE_SECONDS:
                 await self._catch_up()
                 busy = time.monotonic()
+
+    def _most(self) -> int:
+        """Records of the next batch. What feeds the other lane takes half of what that one takes, so that a backfill
+        waits where it came in: what comes then is beside it, and not behind."""
+        limit, ahead = self._runtime.batch_records, self._runtime.ahead
+        if self._anew:
+            return min(limit, FIRST_RECORDS)
+        most = min(limit, max(FEW_RECORDS, int(ROWS / self._rows_each)))
+        if not self._spec.fair:
+            ahead.most = most
+            return most
+        return min(most, max(FEW_RECORDS, ahead.most // 2)) if ahead.most else most
 
     async def _taken(self, take: Taking, already: int = 0) -> list[Any]:
         """None where none came, or where the number is given back: aiokafka holds whoever asks until the next
@@ -345,7 +365,11 @@ class Number:
             if spec.seldom_audits and runtime.notes.get(chain.key) != (link := chain.note()):
                 notes.append(Output(STATE, self.number, chain.key, link))
             await self._producer.commit((*result.outputs, *summary, *notes), offsets)
-        self._commits, self._anew = self._commits + 1, False
+        self._commits, self._anew, self._rows_each = (
+            self._commits + 1,
+            False,
+            max(1, len(result.outputs) / len(records)),
+        )
         self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain

@@ -24,9 +24,14 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError
 
+from hub.engine.company import SMALL
+
 SHARE = 50
 """Records of an agency that is behind in a turn, and as many more as it has sent since its last one: with each turn
-it is less behind, however much it sends."""
+it is less behind."""
+
+MOST_SHARE = 1000
+"""Of one that sends more than the ledger carries; it stays behind for as long, and the others do not."""
 
 AHEAD_SECONDS = 0.002
 """Work that may wait at the ledger before agencies that are behind are held back at the gate."""
@@ -58,6 +63,8 @@ class Ahead:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.most = 0
+        """Records that the ledger takes in a batch at the most, once it has told."""
         self._waiting: dict[int, int] = {}
         self._cost = 1e-4
         self._line: dict[object, None] = {}
@@ -127,7 +134,8 @@ def nobody(topic: str) -> bool:
 class Taking:
     """Takes from one consumer the records of one number, whose partitions are `tps`, each from its position on.
 
-    With `ahead` it is fair among its partitions; `paused` says whether nothing is taken from a topic at all.
+    With `ahead` it is fair among its partitions; `paused` says whether nothing is taken from a topic at all. `most` are
+    the records of a batch, and may change.
     """
 
     def __init__(
@@ -138,7 +146,7 @@ class Taking:
         ahead: Ahead | None = None,
         paused: Callable[[str], bool] = nobody,
     ) -> None:
-        self._consumer, self._tps, self._most = consumer, tuple(tps), most
+        self._consumer, self._tps, self.most = consumer, tuple(tps), most
         self._ahead, self._paused, self._turn = ahead, paused, 0
         self._held: list[TopicPartition] = []
         self._ends: dict[TopicPartition, int] = {}
@@ -147,9 +155,10 @@ class Taking:
     async def __call__(self, already: int = 0) -> list[Any]:
         """The records of the next batch, in order within each partition; none after a short wait without any.
 
-        With `already`: what is at hand to go with so many that were taken before, from those that are not behind.
+        With `already`: what is at hand to go with so many that were taken before, from those that are not behind. It is
+        a few: a backfill may have begun in between.
         """
-        ahead, most, had = self._ahead, self._most - already, False
+        ahead, had, most = self._ahead, False, min(self.most - already, SMALL) if already else self.most
         if ahead is not None and not already:
             had, self._held = ahead.done(self), self._behind(ahead)
             if not self._held:
@@ -177,7 +186,7 @@ class Taking:
         end = self._state(tp).lso
         new = end - self._ends.get(tp, end)
         self._ends[tp] = end
-        return await self._take([tp], wait, min(SHARE + new, room))
+        return await self._take([tp], wait, min(SHARE + new, MOST_SHARE, room))
 
     async def _take(self, tps: Sequence[TopicPartition], wait: int, most: int) -> dict[TopicPartition, list[Any]]:
         taken: dict[TopicPartition, list[Any]]

@@ -18,8 +18,9 @@ from hub.avro.packer import SIZE
 from hub.event import Row
 
 MAGIC, TRANSACTIONAL = 2, 0x10
-BATCH_BYTES = 1 << 20
-"""Record batches are cut at this size; one record may be larger and then travels alone."""
+BATCH_BYTES = (512 << 10) - 64
+"""Record batches are cut at this size; one record may be larger and then travels alone. With its head one is what a
+delivery fetches of a partition: of a larger first one the broker would give nothing but that one."""
 
 RECORDS = 8192
 """A batch has no more."""

@@ -100,9 +100,10 @@ class Forms:
             transition = self._transitions[fact[at + 1] >> 1]
             at += 2
         effective = _number(fact[at + 1 : at + 4], "little")
-        if effective & _THREE == _THREE_END:
+        if fact[at] and effective & _THREE == _THREE_END:
             at, effective = at + 4, (effective & 0x7F_0000) >> 3 | (effective & 0x7F00) >> 2 | (effective & 0x7F) >> 1
         else:
+            assert fact[at], "every status has its first day"
             at, effective = number_at(fact, at + 1)
         at, until = number_at(fact, at + 1) if fact[at] else (at + 1, None)
         at, document = _text(fact, at + 1) if fact[at] else (at + 1, None)

@@ -30,7 +30,7 @@ from hub.registry.schemas import Schemas
 TOPIC, SOURCE = "state.ledger", b"urn:az:agency:src"
 WHEN = trusted_time(b"2026-11-01T10:00:00Z")
 SAMPLES = 1000
-BATCH = 1000
+BATCH = 2000
 """Facts of one partition in one transaction, as in a backfill."""
 
 

@@ -40,6 +40,8 @@ class Stage:
         self.gateway = gateway
         self.faults: list[dict[str, Any]] = []
         self.stops: list[float] = []
+        self.void: list[str] = []
+        """Why all this proves nothing, where it does not."""
         self._watch, self._tick = watch, tick
 
     def seen(self) -> set[str]:

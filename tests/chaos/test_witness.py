@@ -31,11 +31,12 @@ def test_the_judge_tells_every_wrong_history_from_a_right_one() -> None:
     assert not selftest.run(catalogue.read())
 
 
-def test_a_generator_that_has_sent_all_may_be_told_that_it_is_enough() -> None:
-    with subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, text=True) as generator:
-        generator.wait()
+def test_a_generator_that_has_sent_all_does_not_hear_that_it_is_enough() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True) as generator:
+        assert say_enough(generator)
+        assert generator.wait() == 0
 
-        say_enough(generator)
+        assert not say_enough(generator)
 
 
 def test_a_worker_killed_under_load_loses_doubles_and_disorders_nothing(broker: Broker, tmp_path: Path) -> None:

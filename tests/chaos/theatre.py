@@ -157,11 +157,12 @@ class Theatre:
             faults(stage)
             if not load.whole:
                 stage.sleep(TAIL_SECONDS)
-                say_enough(generator)
+                if not say_enough(generator):
+                    stage.void.append("the load had ended before the last fault had healed")
             while generator.poll() is None:
                 stage.sleep(0.2)
             if generator.returncode:
-                raise RuntimeError(f"the generator ended with {generator.returncode}: the history is not whole")
+                stage.void.append(f"the generator ended with {generator.returncode}, and the history is not whole")
         calm = max(stage.healed, time.monotonic())
         sent = history.read(path)
         while not sent.acknowledged <= stage.seen() and time.monotonic() < calm + patience:
@@ -178,7 +179,7 @@ class Theatre:
         verdicts = judge.judge()
         duplicates = judge.duplicates + sent.repeats
         facts = {"events": len(sent.sent), "duplicates": duplicates, "delivered": _delivered(topics)}
-        report = Report(name, verdicts, judge.found, stage.faults, facts)
+        report = Report(name, verdicts, judge.found, stage.faults, facts, stage.void)
         _in_flight(stage.faults, sent, _decided(topics))
         for fault in stage.faults:
             if not fault["in_flight"]:
@@ -227,10 +228,13 @@ def _generator(bootstrap: str, path: Path, load: Load, door: list[str]) -> Itera
             process.kill()
 
 
-def say_enough(generator: subprocess.Popen[str]) -> None:
-    """It may end. One that had sent all before the last fault is gone: what hit nothing in flight is then void."""
-    with contextlib.suppress(BrokenPipeError):
+def say_enough(generator: subprocess.Popen[str]) -> bool:
+    """It may end; whether it was there to hear it. One that has sent all is gone."""
+    try:
         os.write(generator.stdin.fileno(), b"enough\n")  # nothing is left in a buffer that closing would write
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _decided(topics: Topics) -> dict[str, int]:

@@ -46,6 +46,8 @@ class Broker:
     offset: int | None = None
     first: int = 0
     commits: int = 0
+    asked: list[int] = field(default_factory=list)
+    """Offsets of batches that were to be committed, whatever became of them."""
     epoch: int = -1
     rebuilds: int = 0
     misused: int = 0
@@ -57,6 +59,8 @@ class Broker:
     def commit(self, outputs: Sequence[Output], offset: int) -> None:
         fault = self.faults.get(self.commits)
         self.commits += 1
+        if any(output.topic != "state.hub" for output in outputs):
+            self.asked.append(offset)
         if fault in (None, "doubt"):
             self.outputs += outputs
             self.offset = offset
@@ -215,6 +219,7 @@ class Step:
     unknown: frozenset[int] = frozenset()
     wanted: frozenset[int] = frozenset()
     versions: Versions | None = None
+    receivers: int = 0
 
     def __call__(self, state: Mapping[str, int], records: Sequence[Rec]) -> Result:
         result, count = Result(), state["count"]
@@ -235,6 +240,7 @@ class Step:
             count += 1
             value = b"x" * (RECORD_MAX_BYTES + 1) if record.offset in self.large else record.value
             result.outputs.append(Output("events", 1, b"%d" % count, value))
+            result.outputs += [Output("out", 1, None, value)] * self.receivers
         result.changes["count"] = count
         return result
 
@@ -350,6 +356,35 @@ def carried(broker: Broker, step: Step, batch: int = 7) -> None:
 
 def written(broker: Broker, topic: str) -> list[bytes | None]:
     return [output.value for output in broker.outputs if output.topic == topic]
+
+
+@pytest.mark.parametrize(
+    ("receivers", "then"), [(0, [4500, 6000]), (15, [2500, 4500, 6000]), (99, [1500, 2500, 3500, 4500, 5500, 6000])]
+)
+def test_a_batch_is_as_large_as_its_outputs_allow_and_small_at_first(receivers: int, then: list[int]) -> None:
+    broker = Broker(records(6000))
+    carried(broker, Step(receivers=receivers), batch=4000)
+    assert broker.asked == [500, *then]
+
+
+def test_what_did_not_fit_into_a_transaction_is_smaller_the_next_time() -> None:
+    broker = Broker(records(2000), {2: "lost"})
+    carried(broker, Step(), batch=4000)
+    assert broker.asked == [500, 2000, 1000, 2000]
+
+
+@pytest.mark.parametrize(("ledger", "gate"), [(0, 4000), (4000, 2000), (1000, 1000)])
+def test_the_gate_does_not_outrun_the_ledger(ledger: int, gate: int) -> None:
+    async def run() -> None:
+        it = made(Broker(records(6000)), Step(), batch=4000)
+        it.spec, it.runtime.ahead.most = replace(it.spec, fair=True), ledger
+        with without_kafka(it.broker):
+            it.start()
+            await it.until(it.done)
+            await it.number.end()
+        assert it.broker.asked[:2] == [500, 500 + gate]
+
+    asyncio.run(run())
 
 
 offsets = st.frozensets(st.integers(0, 29), max_size=6)

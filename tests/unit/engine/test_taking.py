@@ -12,7 +12,18 @@ from aiokafka.errors import NoOffsetForPartitionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.engine.taking import AHEAD_SECONDS, BEHIND, LIVE_SECONDS, PATIENCE_SECONDS, REST, SHARE, Ahead, Taking
+from hub.engine.company import SMALL
+from hub.engine.taking import (
+    AHEAD_SECONDS,
+    BEHIND,
+    LIVE_SECONDS,
+    MOST_SHARE,
+    PATIENCE_SECONDS,
+    REST,
+    SHARE,
+    Ahead,
+    Taking,
+)
 
 
 class Clock:
@@ -115,6 +126,23 @@ def test_while_the_ledger_is_behind_only_live_agencies_pass() -> None:
     full(ahead)
     ahead.forget(0)
     assert topics(asyncio.run(take())) == {"in.backfill": SHARE}, "a number that went away holds nobody back"
+
+
+def test_who_sends_more_than_the_ledger_carries_has_no_more_than_a_share() -> None:
+    consumer = Consumer(live=1, backfill=76_000)
+    take = taking(consumer, 4000, ahead=Ahead(Clock()))
+    asyncio.run(take())
+    assert topics(asyncio.run(take())) == {"in.backfill": SHARE}
+    consumer.more("backfill", 3000)
+    assert topics(asyncio.run(take())) == {"in.backfill": MOST_SHARE}
+
+
+def test_what_goes_with_a_batch_that_waits_for_its_turn_is_a_few() -> None:
+    consumer = Consumer(live=1, backfill=0)
+    take = taking(consumer, 4000, ahead=Ahead(Clock()))
+    assert topics(asyncio.run(take())) == {"in.live": 1}
+    consumer.more("backfill", 76_000)
+    assert topics(asyncio.run(take(1))) == {"in.backfill": SMALL}
 
 
 def test_a_backfill_goes_on_however_busy_the_ledger_is() -> None:
