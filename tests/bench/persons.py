@@ -85,17 +85,14 @@ def _prepare(room: Room) -> None:
 
 
 def _cpu(room: Room, running: Started, first: int, persons: int) -> float:
-    """CPU µs an event in the second half of 2 × `FEW` live events, from number `first` on, each of another person."""
+    """CPU µs an event of 2 × `FEW` live events, from number `first` on, each of another person, to the last commit."""
     topic, count = running.topics[3], 2 * FEW
-    before = committed(room.admin, topic, PARTITIONS)
+    before, spent = committed(room.admin, topic, PARTITIONS), cpu_seconds(running.pids[0])
     send(room.bootstrap, "in.src", events(count, room.schema_id(), persons, first))
-    half: tuple[int, float] | None = None
     deadline = time.monotonic() + 60
     while running.alive() and time.monotonic() < deadline:
         done, cpu = committed(room.admin, topic, PARTITIONS) - before, cpu_seconds(running.pids[0])
-        if half is None and done >= count / 2:
-            half = done, cpu
-        if done >= count and half is not None:
-            return (cpu - half[1]) / max(1, done - half[0]) * 1e6
+        if done >= count:
+            return (cpu - spent) / done * 1e6
         time.sleep(POLL_SECONDS)
     raise ValueError(f"it did not carry {count} events: {running.tail()}")
