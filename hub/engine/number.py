@@ -365,11 +365,8 @@ class Number:
             if spec.seldom_audits and runtime.notes.get(chain.key) != (link := chain.note()):
                 notes.append(Output(STATE, self.number, chain.key, link))
             await self._producer.commit((*result.outputs, *summary, *notes), offsets)
-        self._commits, self._anew, self._rows_each = (
-            self._commits + 1,
-            False,
-            max(1, len(result.outputs) / len(records)),
-        )
+        self._commits, self._anew = self._commits + 1, False
+        self._rows_each = max(1.0, len(result.outputs) / len(records))
         self._committed |= offsets
         self._state.update(result.changes)
         self._chain = chain
