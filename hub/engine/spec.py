@@ -92,8 +92,8 @@ class Runtime:
     notes: Notes
     versions: Versions
     ends: Mapping[tuple[str, int], int]
-    batch_records: int = 4000
-    refusals_in_a_row: int = 10_000
+    batch_records: int
+    refusals_in_a_row: int
     me: str = field(default_factory=lambda: secrets.token_hex(8))
     ahead: Ahead = field(default_factory=Ahead)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)

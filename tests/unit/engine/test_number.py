@@ -59,7 +59,7 @@ class Broker:
     def commit(self, outputs: Sequence[Output], offset: int) -> None:
         fault = self.faults.get(self.commits)
         self.commits += 1
-        if any(output.topic != "state.hub" for output in outputs):
+        if of_a_batch(outputs):
             self.asked.append(offset)
         if fault in (None, "doubt"):
             self.outputs += outputs
@@ -72,6 +72,11 @@ class Broker:
     def rebuilt(self) -> dict[str, int]:
         """The state as the committed outputs have it."""
         return {"count": sum(output.topic == "events" for output in self.outputs)}
+
+
+def of_a_batch(outputs: Sequence[Output]) -> bool:
+    """Whether there is more than notes of the engine's own."""
+    return any(output.topic != "state.hub" for output in outputs)
 
 
 class Producer:
@@ -95,7 +100,7 @@ class Producer:
         self._broker.misused += not self.usable
         assert self.usable
         self.usable = False
-        if self._broker.hold is not None and any(output.topic != "state.hub" for output in outputs):
+        if self._broker.hold is not None and of_a_batch(outputs):
             self._broker.held.set()
             await self._broker.hold.wait()
         self._broker.commit(list(outputs), offsets[TP])
