@@ -19,6 +19,7 @@ from hub.engine.presence import Presence
 from hub.engine.spec import LaneSpec, Runtime
 from hub.engine.taking import FETCH_BYTES
 from hub.kafka.fetching import be_patient, be_prompt
+from hub.kafka.member import Member
 from hub.kafka.outage import asked_to_end
 
 log = structlog.get_logger(__name__)
@@ -60,7 +61,7 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
         self.numbers: dict[int, Number] = {}
         self._kept: dict[int, Kept | None] = {}
         self._consumer: AIOKafkaConsumer[bytes, bytes] | None = None
-        self._assigned, self._company = False, Company()
+        self._assigned = False
 
     @property
     def ready(self) -> bool:
@@ -160,10 +161,10 @@ class Lane(Service, ConsumerRebalanceListener):  # type: ignore[misc]
             consumer.pause(*assigned)
         topics = len({tp.topic for tp in assigned})
         log.info("assigned", lane=self.spec.name, numbers=sorted(numbers), topics=topics)
+        group: Any = consumer._coordinator
+        company = Company(Member(self.spec.group, group.generation, group.member_id))
         self.numbers = {
-            number: Number(
-                self.spec, self.runtime, consumer, number, tps, self._fatal, self._company, self._kept.get(number)
-            )
+            number: Number(self.spec, self.runtime, consumer, number, tps, self._fatal, company, self._kept.get(number))
             for number, tps in sorted(numbers.items())
         }
         self._assigned = True

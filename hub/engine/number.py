@@ -1,6 +1,7 @@
 """One partition number of a lane: its producer, its state, and the task that carries its batches.
 
-Start: fence the predecessor → rebuild the state → read the committed offsets → seek → resume.
+Start: fence the predecessor → wait for the transaction it had company in → rebuild the state → read the committed
+    offsets → seek → resume.
 Batch: pure step → one transaction of outputs and offsets → only then do the changes become state.
     Where the step met a schema id that it does not know, and that is found, it is done once more before.
 Any failure: its outcome may be either, so the producer is given up and all begins again at the start.
@@ -19,7 +20,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 
-from hub.engine.company import Company
+from hub.engine.company import ROWS, Cargo, Company, Seat
 from hub.engine.positions import seek
 from hub.engine.rebuild import last_link, rebuild
 from hub.engine.refusals import Rows
@@ -28,7 +29,7 @@ from hub.engine.stepping import Batch, StepFailed, Stepping
 from hub.engine.suspects import Suspects
 from hub.engine.taking import Taking, nobody
 from hub.engine.transaction import Transactions
-from hub.errors import Fatal, SchemaWanted
+from hub.errors import Fatal, Retry, SchemaWanted
 from hub.event import Output, Result
 from hub.kafka.outage import asked_to_end
 from hub.pipeline.pause import TOPIC as STATE
@@ -51,9 +52,10 @@ END_SECONDS = 4.0
 FIRST_RECORDS = 500
 """Of the first batch after a start: where a larger one did not end in the time of a transaction, this one may."""
 
-FEW_RECORDS, ROWS = 1000, 32_000
-"""A batch of more than the first has about so many outputs at the most: those of events with many receivers take
-memory, and hold the event loop, as those of more events with few."""
+FEW_RECORDS = 1000
+"""A batch of more is bounded by its outputs (`ROWS`)."""
+
+ALONE = Seat(None)
 
 ALONE_SECONDS = 5.0
 """Records under suspicion that do not come for so long are gone: retention took them, or it was a marker."""
@@ -161,9 +163,11 @@ class Number:
         began = time.monotonic()
         transactional_id = f"{runtime.hub}.{spec.name}.{self.number}"
         self._producer = Transactions(
-            runtime.connection, transactional_id, spec.group, spec.outputs, runtime.rules.partitions
+            runtime.connection, transactional_id, self._company.member, spec.outputs, runtime.rules.partitions
         )
         await self._producer.start()
+        # before the rebuild: a transaction in which this number had company may still become part of its state
+        settled = await self._producer.settled(self.tps)
         kept, self._kept = self._kept, None
         if kept is not None and self._producer.life == (kept.life[0], kept.life[1] + 1):
             self._state, self._chain = kept.state, kept.chain
@@ -174,6 +178,8 @@ class Number:
         if kept is None:
             self._chain = await self._last_link()
         ends = await self._seek()
+        if any(self._committed[tp] != offset for tp, offset in settled.items()):
+            raise Retry("somebody else has committed for this number while it started")
         await self._suspects.start(self._producer, self._committed, ends)
         self._consumer.resume(*self.tps)
         self.ready = self._anew = True
@@ -228,10 +234,14 @@ class Number:
             if not self._spec.fair:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
-                async with self._company.turn(len(records), crowded=take.crowded()):
+                rows, alone = (
+                    int(len(records) * self._rows_each),
+                    self._anew or take.crowded() or self._doubtful() is not None,
+                )
+                async with self._company.turn(len(records), rows, alone=alone) as seat:
                     if take.at_hand() and not self._stopping.is_set():  # the assignment may be waiting for this number
                         records += await self._taken(take, len(records))
-                    await self._work(records)
+                    await self._work(records, seat)
                 if not self._spec.fair:
                     ahead.tell(self.number, take.waiting())
                 busy = time.monotonic()
@@ -273,14 +283,14 @@ class Number:
             if not records:
                 await suspects.passed(self._producer, self._committed, 0)
             elif suspects.guilty(self._committed):
-                await self._commit(records, self._stepping.deadly(records[0]))
+                await self._commit(records, self._stepping.deadly(records[0]), ALONE)
                 await suspects.passed(self._producer, self._committed, 0)
             else:
                 await suspects.begin(self._producer, self._committed)
                 with suppress(StepFailed, SchemaWanted):  # nothing is waited for here: only a step counts
                     self._stepping.result(self._state, records)
                 await suspects.end(self._producer, self._committed)
-                await self._work(records)
+                await self._work(records, ALONE)
                 await suspects.passed(self._producer, self._committed, len(records))
 
     async def _alone(self, tp: TopicPartition, most: int) -> list[Any]:
@@ -291,9 +301,13 @@ class Number:
             pass
         return records
 
+    def _doubtful(self) -> float | None:
+        """Since when the producer's last transaction may be incomplete, until it commits again itself."""
+        return self._producer.doubtful_since if self._producer else None
+
     def _in_doubt(self) -> bool:
         """Whether the last commit may be incomplete, and a broker answers that could complete it."""
-        since = self._producer.doubtful_since if self._producer else None
+        since = self._doubtful()
         return since is not None and any((self._consumer.last_poll_timestamp(tp) or 0) > since for tp in self.tps)
 
     async def _catch_up(self) -> None:
@@ -307,18 +321,18 @@ class Number:
             await self._producer.commit((), offsets)
             self._committed |= offsets
 
-    async def _work(self, records: Batch) -> None:
+    async def _work(self, records: Batch, seat: Seat) -> None:
         """One transaction; where the step raises, halves, down to the one record that did it."""
         try:
             result = await self._result(records)
         except StepFailed as failed:
             if len(records) > 1:
                 middle = len(records) // 2
-                await self._work(records[:middle])
-                await self._work(records[middle:])
+                await self._work(records[:middle], seat)
+                await self._work(records[middle:], seat)
                 return
             result = self._stepping.failed(records[0], failed)
-        await self._commit(records, result)
+        await self._commit(records, result, seat)
 
     async def _result(self, records: Batch) -> Result:
         """What the step makes of the batch, with what was registered until now. Raises `StepFailed`, and `Retry` where
@@ -350,7 +364,7 @@ class Number:
         finally:
             self._waiting = False
 
-    async def _commit(self, records: Batch, result: Result) -> None:
+    async def _commit(self, records: Batch, result: Result, seat: Seat) -> None:
         runtime, spec = self._runtime, self._spec
         spared = {agency for agency, _ in result.unknown if runtime.versions.away}
         rows = self._rows.after(result.tally, spared)  # what an outage of ours refuses is no fault of an agency
@@ -364,7 +378,7 @@ class Number:
             notes = [Output(STATE, None, pause.key, pause.note()) for pause in pauses]
             if spec.seldom_audits and runtime.notes.get(chain.key) != (link := chain.note()):
                 notes.append(Output(STATE, self.number, chain.key, link))
-            await self._producer.commit((*result.outputs, *summary, *notes), offsets)
+            await seat.commit(Cargo(self._producer, (*result.outputs, *summary, *notes), offsets))
         self._commits, self._anew = self._commits + 1, False
         self._rows_each = max(1.0, len(result.outputs) / len(records))
         self._committed |= offsets

@@ -32,11 +32,11 @@ async def seek(
     """Move the consumer to where each partition goes on, and return that (without a committed offset it is the first)
     and where each ends.
 
-    `notes` are read to their end, and `producer` has fenced the predecessor: nobody else commits. Raises `Fatal`.
+    `notes` are read to their end, and `producer` has fenced the predecessor and waited for what is settled: nobody else
+    commits. Raises `Fatal`.
     """
     first, end = await consumer.beginning_offsets(list(tps)), await consumer.end_offsets(list(tps))
-    committed = await consumer._coordinator.fetch_committed_offsets(tps)  # one question for all
-    positions = {tp: committed[tp].offset if tp in committed else first[tp] for tp in tps}
+    positions = {tp: first[tp] for tp in tps} | await producer.settled(tps)
     for tp, offset in positions.items():
         if offset < first[tp]:
             _gone(tp, offset, first[tp], paused=notes.paused(tp.topic))

@@ -48,7 +48,8 @@ Tell = Callable[[Progress], None]
 async def rebuild(
     connection: Connection, topic: str, partition: int, restore: Restore, turn: asyncio.Lock, tell: Tell
 ) -> dict[bytes, bytes]:
-    """The state that one partition of a state topic holds from its first to its end offset, as it is now.
+    """The state that one partition of a state topic holds from its first to its end offset, once all is decided that is
+    there now.
 
     Rebuilds with the same `turn` go one after the other; one whose broker gives nothing lets the next one go first.
     `tell` hears of the progress at the start, every `REPORT_EVERY` seconds and at the end.
@@ -57,7 +58,7 @@ async def rebuild(
     async with _reader(connection, tp) as consumer:
         _values_alone(consumer)
         first = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await consumer.end_offsets([tp]))[tp]
+        end = await _decided(connection, consumer, tp)
         work = _Work(tp, first, end, restore(), tell)
         try:
             while (position := await consumer.position(tp)) < end:

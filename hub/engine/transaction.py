@@ -1,4 +1,4 @@
-"""One transaction of one partition number: the batch's outputs and its offsets, all or nothing."""
+"""Transactions under one transactional id: outputs and offsets, all or nothing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hub.errors import Fatal
 from hub.event import Row
 from hub.kafka.batch import BATCH_BYTES, RecordBatch, record_batches
 from hub.kafka.connection import Connection
+from hub.kafka.member import Member
 from hub.kafka.transactional import TransactionalProducer
 
 COMMIT_SECONDS = 20.0
@@ -41,9 +42,9 @@ class Transactions:
     """
 
     def __init__(
-        self, connection: Connection, transactional_id: str, group: str, topics: Sequence[str], partitions: int
+        self, connection: Connection, transactional_id: str, member: Member, topics: Sequence[str], partitions: int
     ) -> None:
-        self._group, self._topics, self._partitions = group, set(topics), partitions
+        self.id, self._member, self._topics, self._partitions = transactional_id, member, set(topics), partitions
         self._producer = TransactionalProducer(connection, transactional_id)
         self._producer.on_break(self._count_break)
         self._breaks, self._begun, self._broke_at = 0, 0, 0.0
@@ -58,18 +59,22 @@ class Transactions:
     @property
     def life(self) -> tuple[int, int]:
         """The producer's id and epoch. Each start under its transactional id, by whomever, makes the next epoch: where
-        ours follow one another, nobody else has written in between."""
+        ours follow one another, nobody else has carried its number in between."""
         return self._producer.producer_id, self._producer.producer_epoch
 
     async def start(self) -> None:
         """Fences a predecessor with the same id and ends the transaction it left open."""
         await self._within(START_SECONDS, self._producer.start(self._topics))
 
+    async def settled(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The group's offsets, once nobody has a transaction open that may change them."""
+        return await self._within(START_SECONDS, self._producer.settled(self._member.group, tps))
+
     async def commit(self, outputs: Iterable[Row], offsets: Mapping[TopicPartition, int]) -> None:
         """Returns once the transaction is committed. After any exception its outcome may be either."""
         built, again, begun = self._build(outputs), self._touched if self.doubtful_since else set(), self._breaks
         await self._know({topic for topic, _ in built})
-        await self._within(COMMIT_SECONDS, self._producer.transact(built, again, self._group, offsets))
+        await self._within(COMMIT_SECONDS, self._producer.transact(built, again, self._member, offsets))
         touched = built.keys() | again
         self._touched = touched if self._breaks == begun else touched | self._touched
         self._begun = begun

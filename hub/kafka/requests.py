@@ -32,9 +32,24 @@ ALL_REPLICAS = -1
 SEQUENCES = 1 << 31
 """A sequence number begins again after that many."""
 
-FENCED = {InvalidProducerEpoch.errno, 90}
-"""90: PRODUCER_FENCED, which newer versions of the requests answer."""
-PASSING = {ConcurrentTransactions.errno, OperationNotAttempted.errno, CoordinatorLoadInProgressError.errno, 13}
+FENCED = {InvalidProducerEpoch.errno, 90, 22, 25}
+"""90: PRODUCER_FENCED, which newer versions of the requests answer. 22, 25: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID: the
+group goes on without us."""
+
+
+class UnstableOffsetCommitError(KafkaError):  # type: ignore[misc]
+    """aiokafka has no name for it."""
+
+    errno, retriable = 88, True
+
+
+PASSING = {
+    ConcurrentTransactions.errno,
+    OperationNotAttempted.errno,
+    CoordinatorLoadInProgressError.errno,
+    UnstableOffsetCommitError.errno,
+    13,
+}
 """They pass at the node that answers so, also where aiokafka does not mark them as such. 13: NETWORK_EXCEPTION."""
 
 
@@ -52,7 +67,8 @@ def passing(code: int, where: str) -> KafkaError:
     """The error of that code, where it may pass; raised where not."""
     if code in FENCED:
         raise ProducerFenced
-    error: KafkaError = for_code(code)(f"{where}: code {code}")
+    kind = UnstableOffsetCommitError if code == UnstableOffsetCommitError.errno else for_code(code)
+    error: KafkaError = kind(f"{where}: code {code}")
     if not error.retriable and code not in PASSING:
         raise error
     return error

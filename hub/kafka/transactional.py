@@ -29,11 +29,11 @@ from aiokafka.protocol.transaction import (
     AddPartitionsToTxnRequest,
     EndTxnRequest,
     InitProducerIdRequest,
-    TxnOffsetCommitRequest,
 )
 
 from hub.kafka.clients import TRANSACTION_MS
 from hub.kafka.connection import Connection
+from hub.kafka.member import Member, offsets_given, offsets_wanted
 from hub.kafka.requests import ALL_REPLICAS, PASSING, REQUEST_MS, SEQUENCES, ask, by_topic, passing
 
 FIRST_WAIT, LONGEST_WAIT = 0.002, 0.1
@@ -98,12 +98,13 @@ class TransactionalProducer:
         self,
         batches: Mapping[TopicPartition, Sequence[Batch]],
         also: Iterable[TopicPartition],
-        group: str,
+        member: Member,
         offsets: Mapping[TopicPartition, int],
     ) -> None:
-        """Committed when it returns: `batches`, in order within each partition, and the `offsets` of a group. `also`
-        are partitions to commit in without a record. Raises `IllegalOperation` after a transaction that did not end:
-        what is left of that one would be committed with this."""
+        """Committed when it returns: `batches`, in order within each partition, and the `offsets` of a group, which
+        refuses them where `member` is not in it any more. `also` are partitions to commit in without a record. Raises
+        `IllegalOperation` after a transaction that did not end: what is left of that one would be committed with this.
+        """
         if self._spent:
             raise IllegalOperation("the last transaction did not end")
         self._spent, self.last = True, None
@@ -111,7 +112,7 @@ class TransactionalProducer:
         if partitions:
             await self.name_partitions(partitions)
         self.last = None
-        await _together(self.send(batches), self.give_offsets(group, offsets))
+        await _together(self.send(batches), self.give_offsets(member, offsets))
         self.last = None
         if partitions or offsets:
             await self.end()
@@ -125,13 +126,18 @@ class TransactionalProducer:
         rows = by_topic((tp, tp[1]) for tp in partitions)
         await self._coordinated(AddPartitionsToTxnRequest(*self._me, rows), _errors)
 
-    async def give_offsets(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    async def give_offsets(self, member: Member, offsets: Mapping[TopicPartition, int]) -> None:
         if not offsets:
             return
-        await self._coordinated(AddOffsetsToTxnRequest(*self._me, group), _error)
-        rows = by_topic((tp, (tp[1], offset, "")) for tp, offset in offsets.items())
-        transactional_id, *producer = self._me
-        await self._coordinated(TxnOffsetCommitRequest(transactional_id, group, *producer, rows), _errors, group)
+        await self._coordinated(AddOffsetsToTxnRequest(*self._me, member.group), _error)
+        request = offsets_given(member, self._me, offsets)
+        await self._coordinated(request, _told, member.group)
+
+    async def settled(self, group: str, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The group's offset of each partition that has one, once no transaction is open that may change it."""
+        answer = await self._coordinated(offsets_wanted(group, tps), _told, group)
+        offsets: dict[TopicPartition, int] = answer.offsets
+        return offsets
 
     async def end(self) -> None:
         await self._coordinated(EndTxnRequest(*self._me, transaction_result=True), _error)
@@ -235,6 +241,12 @@ def _error(answer: Any) -> Iterable[tuple[str, int]]:
 def _errors(answer: Any) -> Iterable[tuple[str, int]]:
     """The same of every partition of an answer."""
     return ((f"{topic}/{partition}", code) for topic, rows in answer.errors for partition, code in rows if code)
+
+
+def _told(answer: Any) -> Iterable[tuple[str, int]]:
+    """The same of an answer that says them itself."""
+    errors: Iterable[tuple[str, int]] = answer.errors
+    return errors
 
 
 async def _together(*steps: Coroutine[Any, Any, None]) -> None:

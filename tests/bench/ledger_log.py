@@ -20,6 +20,7 @@ from hub.catalogue import load
 from hub.engine.partitioner import murmur2
 from hub.engine.transaction import Transactions
 from hub.event import Row
+from hub.kafka.member import Member
 from hub.pipeline.attributes import trusted_time
 from hub.pipeline.facts import Facts
 from hub.pipeline.forms import Forms
@@ -74,7 +75,7 @@ def facts_of(room: Room, schemas: Path, persons: int) -> FactsOf:
 
 async def _fill(room: Room, rows: Iterable[Row]) -> int:
     producers = [
-        Transactions(room.connection, f"bench.fill.{number}", "bench-fill", [TOPIC], PARTITIONS)
+        Transactions(room.connection, f"bench.fill.{number}", Member("bench-fill"), [TOPIC], PARTITIONS)
         for number in range(PARTITIONS)
     ]
     await asyncio.gather(*(producer.start() for producer in producers))

@@ -17,6 +17,7 @@ from hub.errors import Fatal
 from hub.event import Output
 from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
+from hub.kafka.member import Member
 from hub.kafka.reading import read_all
 
 Name = Callable[[str], str]
@@ -35,7 +36,7 @@ def test_partitions_of_a_commit_before_a_break_are_committed_again(apache: Conne
     async def scenario() -> None:
         reader = AIOKafkaConsumer(**apache.aiokafka())
         await reader.start()
-        transactions = Transactions(apache, name("t"), name("g"), [topic], 2)
+        transactions = Transactions(apache, name("t"), Member(name("g")), [topic], 2)
         await transactions.start()
         await transactions.commit([Output(topic, 0, b"k", b"first")], {written[0]: 1})
         assert transactions.doubtful_since is None
@@ -59,7 +60,7 @@ def test_an_agency_that_was_taken_out_still_gets_its_receipts(broker: Connection
     source = TopicPartition(made(broker, name("events")), 0)
 
     async def scenario() -> None:
-        transactions = Transactions(broker, name("t"), name("g"), [own], 2)
+        transactions = Transactions(broker, name("t"), Member(name("g")), [own], 2)
         await transactions.start()
         for offset, topic in enumerate((theirs, own, theirs), 1):
             await transactions.commit([Output(topic, 0, b"k", b"v")], {source: offset})
@@ -75,7 +76,7 @@ def test_a_commit_that_never_ends_is_given_up(apache: Connection, name: Name, mo
     topic = made(apache, name("out"))
 
     async def scenario() -> None:
-        transactions = Transactions(apache, name("t"), name("g"), [topic], 2)
+        transactions = Transactions(apache, name("t"), Member(name("g")), [topic], 2)
         await transactions.start()
         await transactions.commit([Output(topic, 0, b"k", b"v")], {TopicPartition(topic, 0): 1})  # it has its leader
         monkeypatch.setattr(transaction, "COMMIT_SECONDS", 0.5)

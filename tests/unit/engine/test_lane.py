@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
 
@@ -34,6 +35,7 @@ def test_an_assignment_that_comes_while_the_lane_ends_begins_nothing() -> None:
 
     class Consumer:
         lane: Lane
+        _coordinator = SimpleNamespace(generation=4, member_id="me")
 
         async def stop(self) -> None:
             self.lane.on_partitions_assigned([TopicPartition("in.mod", 1)])
@@ -41,16 +43,17 @@ def test_an_assignment_that_comes_while_the_lane_ends_begins_nothing() -> None:
         def seek(self, *_: Any) -> None: ...
         def pause(self, *_: Any) -> None: ...
 
-    async def scenario(*, ends: bool) -> int:
+    async def scenario(*, ends: bool) -> list[Any]:
         lane = Lane(LaneSpec("gate", "g", (), (), cast(Any, None)), cast(Any, None))
         lane._consumer = consumer = cast(Any, Consumer())
         consumer.lane = lane
         with mock.patch.object(engine, "Number") as begun:
             await (lane.stop() if ends else consumer.stop())
-        return begun.call_count
+        return begun.call_args_list
 
-    assert asyncio.run(scenario(ends=False)) == 1
-    assert asyncio.run(scenario(ends=True)) == 0
+    [call] = asyncio.run(scenario(ends=False))
+    assert call.args[6].member == ("g", 4, "me"), "its offsets are given as a member of this generation"
+    assert not asyncio.run(scenario(ends=True))
 
 
 def test_a_lane_that_ends_is_not_ready() -> None:
@@ -59,6 +62,7 @@ def test_a_lane_that_ends_is_not_ready() -> None:
 
     class Consumer:
         lane: Lane
+        _coordinator = SimpleNamespace(generation=4, member_id="me")
 
         def assignment(self) -> set[TopicPartition]:
             return set()

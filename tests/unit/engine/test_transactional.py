@@ -29,13 +29,17 @@ from hub.engine.transaction import Transactions
 from hub.event import Output
 from hub.kafka import transactional
 from hub.kafka.connection import Connection
+from hub.kafka.member import Member, OffsetFetchResponse, TxnOffsetCommitResponse
 from hub.kafka.transactional import TransactionalProducer
 
 IN, ONE, TWO, ELSEWHERE = (TopicPartition(f"t{n}", n) for n in range(4))
 NAMING, PRODUCE = "AddPartitionsToTxnRequest", "ProduceRequest"
 GROUP, OFFSETS, END = "AddOffsetsToTxnRequest", "TxnOffsetCommitRequest", "EndTxnRequest"
+WANTED = "OffsetFetchRequest"
+ME = Member("group", 4, "me")
 ALL = (NAMING, PRODUCE, GROUP, OFFSETS, END)
 FENCED, MOVED, CONCURRENT, FEW_REPLICAS, LOADING, NOT_LEADER, FORBIDDEN, UNKNOWN_TOPIC = 47, 16, 51, 19, 14, 6, 29, 3
+UNSTABLE, ILLEGAL_GENERATION, UNKNOWN_MEMBER = 88, 22, 25
 LOST = -1
 """The broker does as it is asked, and its answer is lost."""
 
@@ -96,7 +100,8 @@ class Broker:
                     if batch not in log:  # known by its sequence number
                         log.append(batch)
         elif kind == OFFSETS:
-            self.offsets |= {TopicPartition(t, n): offset for t, rows in request._topics for n, offset, _ in rows}
+            self.given_by = Member(request.group, request.generation, request.member)
+            self.offsets |= {TopicPartition(t, n): offset for t, rows, _ in request.topics for n, offset, *_ in rows}
         elif kind == END:
             self.committed += 1
 
@@ -107,6 +112,12 @@ class Broker:
             return SimpleNamespace(topics=topics)
         if kind in (GROUP, END):
             return SimpleNamespace(error_code=code)
+        if kind == OFFSETS:
+            rows = [(topic, [(number, code, {}) for number, *_ in rows], {}) for topic, rows, _ in request.topics]
+            return TxnOffsetCommitResponse(0, rows, {})
+        if kind == WANTED:
+            rows = [(topic, [(n, 5 * n, -1, "", code, {}) for n in of], {}) for topic, of, _ in request.topics]
+            return OffsetFetchResponse(0, rows, 0, {})
         numbers = [(t, [row if type(row) is int else row[0] for row in rows]) for t, rows in request._topics]
         return SimpleNamespace(errors=[(topic, [(number, code) for number in of]) for topic, of in numbers])
 
@@ -130,7 +141,7 @@ def run(broker: Broker, *transactions: dict[TopicPartition, list[Written]]) -> N
     async def scenario() -> None:
         producer = await started()
         for number, batches in enumerate(transactions):
-            await producer.transact(batches, (), "group", {IN: number + 1})
+            await producer.transact(batches, (), ME, {IN: number + 1})
 
     with with_broker(broker):
         asyncio.run(asyncio.wait_for(scenario(), 10))
@@ -170,11 +181,11 @@ def test_offsets_alone_and_partitions_without_a_record_are_committed() -> None:
 
     async def scenario() -> None:
         producer = await started()
-        await producer.transact({}, (), "group", {IN: 1})
+        await producer.transact({}, (), ME, {IN: 1})
         assert broker.asked == [GROUP, OFFSETS, END]
-        await producer.transact({}, [TWO], "group", {})
+        await producer.transact({}, [TWO], ME, {})
         assert broker.asked[3:] == [NAMING, END] and broker.named == {TWO}
-        await producer.transact({}, (), "group", {})
+        await producer.transact({}, (), ME, {})
         assert len(broker.asked) == 5, "nothing: nothing is said"
 
     with with_broker(broker):
@@ -201,7 +212,7 @@ def test_what_never_passes_is_told_as_what_the_broker_said(kind: str, monkeypatc
     broker = Broker(lambda asked: UNKNOWN_TOPIC if asked == kind else 0)
 
     async def scenario() -> None:
-        transactions = Transactions(Connection(("127.0.0.1:1",)), "hub.gate.1", "group", ["t1"], 4)
+        transactions = Transactions(Connection(("127.0.0.1:1",)), "hub.gate.1", ME, ["t1"], 4)
         await transactions.start()
         with pytest.raises(UnknownTopicOrPartitionError, match="code 3"):
             await transactions.commit([Output("t1", 1, b"k", b"v")], {IN: 1})
@@ -221,6 +232,31 @@ def test_a_coordinator_that_moved_is_looked_up_and_one_that_is_loading_is_not() 
     assert again.looked_up == {"hub.gate.1": 1, "group": 1} and again.asked.count(OFFSETS) == 3
 
 
+def test_offsets_are_given_as_a_member_and_refused_of_one_whom_the_group_has_given_up() -> None:
+    broker = Broker()
+    run(broker, {ONE: [Written("a")]})
+    assert broker.given_by == ME
+    for code in (ILLEGAL_GENERATION, UNKNOWN_MEMBER):
+        broker = Broker(lambda kind, code=code: code if kind == OFFSETS else 0)  # type: ignore[misc]
+        with pytest.raises(ProducerFenced):
+            run(broker, {ONE: [Written("a")]})
+        assert not broker.committed
+
+
+def test_offsets_are_settled_once_no_transaction_may_change_them() -> None:
+    answers = iter([UNSTABLE, MOVED, UNSTABLE, 0])
+    broker = Broker(lambda kind: next(answers) if kind == WANTED else 0)
+
+    async def scenario() -> None:
+        producer = await started()
+        assert await producer.settled("group", [ONE, TWO]) == {ONE: 5, TWO: 10}
+        assert broker.asked == [WANTED] * 4
+        assert repr(producer.last).startswith("UnstableOffsetCommitError"), "what is waited for"
+
+    with with_broker(broker):
+        asyncio.run(scenario())
+
+
 def test_a_lane_that_is_ended_ends_its_transaction_at_once() -> None:
     async def scenario() -> None:
         asked = asyncio.Event()
@@ -231,7 +267,7 @@ def test_a_lane_that_is_ended_ends_its_transaction_at_once() -> None:
 
         broker.before = {PRODUCE: never}
         producer = await started()
-        task = asyncio.create_task(producer.transact({ONE: [Written("a")]}, (), "group", {IN: 1}))
+        task = asyncio.create_task(producer.transact({ONE: [Written("a")]}, (), ME, {IN: 1}))
         await asked.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -240,7 +276,7 @@ def test_a_lane_that_is_ended_ends_its_transaction_at_once() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         said = len(broker.asked)
         with pytest.raises(IllegalOperation):  # what the broken one had sent would be committed with it
-            await producer.transact({}, (), "group", {IN: 1})
+            await producer.transact({}, (), ME, {IN: 1})
         assert len(broker.asked) == said
 
     broker = Broker()
