@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ BEHIND = 0.01
 """A generator that ended later than this share of its schedule voids the run."""
 WARM_SHARE = 0.3
 PATIENCE_SECONDS = 15.0
-FIRST_NUMBER = 50_000_000
-"""Numbers of open-loop events, apart from those loaded before."""
+FIRST_NUMBER, NUMBERS_EACH = 50_000_000, 2_000_000
+"""Numbers of open-loop events, apart from those loaded before, and those of one loop."""
+WARM_RATE = 1000.0
 
 
 @dataclass
@@ -49,16 +51,23 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
-def measure_latency(room: Room, side: Side, rate: float, seconds: float, say: Say) -> Latency:
-    """A run that is void is repeated once. Its input is a topic that holds nothing else."""
-    for attempt in range(2):
-        inbound = _empty_input(room, side, f"{side.name}-{rate:.0f}-{attempt}")
-        with started(side, room, f"latency-{side.name}-{rate:.0f}-{attempt}", inbound) as running:
-            found = open_loop(room, running, inbound, "src", rate, seconds, FIRST_NUMBER)
-        if found.void is None:
-            break
-    say(f"{side.name} at {rate:,.0f}/s: p50 {found.p50 or 0:.0f} ms, p99 {found.p99 or 0:.0f} ms {found.void or ''}")
-    return found
+def measure_latency(
+    room: Room, side: Side, rates: Mapping[str, float], seconds: float, warm: float, say: Say
+) -> dict[str, Latency]:
+    """Of each rate, by its name, one after the other through the same process, which is warmed up for `warm` seconds:
+    so is the broker, which compiles its way of small transactions. Its input is a topic that holds nothing else."""
+    inbound, numbers = _empty_input(room, side, side.name), count(FIRST_NUMBER, NUMBERS_EACH)
+    found: dict[str, Latency] = {}
+    with started(side, room, f"latency-{side.name}", inbound) as running:
+        for name, rate in {"warm-up": WARM_RATE, **rates}.items():
+            lasts = warm if name == "warm-up" else seconds
+            for _ in range(2):  # a run that is void is repeated once
+                found[name] = each = open_loop(room, running, inbound, "src", rate, lasts, next(numbers))
+                if each.void is None:
+                    break
+            told = f"p50 {each.p50 or 0:.0f} ms, p99 {each.p99 or 0:.0f} ms {each.void or ''}"
+            say(f"{side.name}, {name}, at {rate:,.0f}/s: {told}")
+    return {name: found[name] for name in rates}
 
 
 def open_loop(
@@ -74,17 +83,17 @@ def open_loop(
     """One open loop through a side that runs; waits for its first event to come through beforehand."""
     reader = _reader(room, running.topics[3])
     _wake(room, running, reader, inbound, agency, first - 1)
-    count, start = int(rate * seconds), time.time() + LEAD_SECONDS + rate * seconds / 100_000
-    words = [room.bootstrap, inbound, agency, room.schema_id(), rate, first, count, start, persons]
+    total, start = int(rate * seconds), time.time() + LEAD_SECONDS + rate * seconds / 100_000
+    words = [room.bootstrap, inbound, agency, room.schema_id(), rate, first, total, start, persons]
     generator = subprocess.Popen([sys.executable, str(GENERATOR), *map(str, words)], stdout=subprocess.PIPE, text=True)
-    waits = _read(reader, running, rate, first, count, start)
+    waits = _read(reader, running, rate, first, total, start)
     late = float(generator.communicate(timeout=30)[0] or "inf")
     reader.close()
-    behind, warm = late / seconds, [wait for number, wait in waits if number >= count * WARM_SHARE]
+    behind, warm = late / seconds, [wait for number, wait in waits if number >= total * WARM_SHARE]
     if behind > BEHIND:
         return Latency(rate, events=len(waits), behind=behind, void="the generator fell behind")
-    if len(waits) < count:
-        return Latency(rate, events=len(waits), behind=behind, void=f"{count - len(waits)} events did not come out")
+    if len(waits) < total:
+        return Latency(rate, events=len(waits), behind=behind, void=f"{total - len(waits)} events did not come out")
     return Latency(rate, percentile(warm, 0.5) * 1000, percentile(warm, 0.99) * 1000, len(warm), behind)
 
 

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,6 @@ SOAK_SHARE = 1.5
 """A soak is asked for by name and comes on top: its minutes, and what its slices need to begin and to end."""
 LATENCY_SECONDS = 90.0
 """Kept for the open loops, which come last: by then the broker has compiled its way of small transactions."""
-WARM_RATE = 1000.0
 
 
 def main() -> None:
@@ -94,21 +92,18 @@ def _latencies(
     """For the hub and Kafka Streams, at 1 thousand/s and at half of the hub's maximum, on a broker that is warm."""
     found: dict[str, Any] = {}
     highest = sides.get("hub", {}).get("events_per_second")
-    if highest is not None and not options.no_latency:
-        with suppress(ValueError):
-            measure_latency(room, BY_NAME["hub"], WARM_RATE, options.warm, lambda text: say(f"warm-up: {text}"))
-    for name in () if options.no_latency else ("hub", "kafka_streams"):
-        if highest is None or not sides.get(name, {}).get("events_per_second"):
+    for name in () if options.no_latency or highest is None else ("hub", "kafka_streams"):
+        if not sides.get(name, {}).get("events_per_second"):
             continue
-        found[name] = {}
-        for label, rate in (("1000", 1000.0), ("half", highest / 2)):
-            if left() < 2 * options.latency + 10:
-                found[name][label] = {"void": "no time left"}
-                continue
+        rates, void = {"1000": 1000.0, "half": highest / 2}, "no time left"
+        if left() > options.warm + len(rates) * options.latency + 20:
             try:
-                found[name][label] = measure_latency(room, BY_NAME[name], rate, options.latency, say).plain()
+                latencies = measure_latency(room, BY_NAME[name], rates, options.latency, options.warm, say)
+                found[name] = {label: latency.plain() for label, latency in latencies.items()}
+                continue
             except ValueError as error:
-                found[name][label] = {"void": str(error)}
+                void = str(error)
+        found[name] = {label: {"void": void} for label in rates}
     return found
 
 
@@ -140,7 +135,7 @@ def _options() -> argparse.Namespace:
     options.events = options.events or (120_000 if options.quick else 400_000)
     options.seconds = 6.0 if options.quick else 40.0  # for a side that would not reach its events
     options.latency = 5.0 if options.quick else 20.0
-    options.warm = 10.0 if options.quick else 60.0
+    options.warm = 15.0 if options.quick else 60.0
     options.rounds = 3 if options.quick else 5  # of the CPU with few and with many persons
     options.many = 100_000 if options.quick else 1_000_000
     return options
