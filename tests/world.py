@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -241,6 +242,10 @@ class Memory:
             for passed in self.pass_gate([self.send(record)]):
                 self.apply([passed])
 
+    def remembered(self, partition: int) -> dict[bytes, bytes]:
+        """The ledger's state of a partition, without what stands of the facts, which is not read back."""
+        return {key: without_standing(entry) for key, entry in self.states[partition].items()}
+
     def restored(self, partition: int, by: Ledger | None = None) -> dict[bytes, bytes]:
         """The ledger's state of a partition as it is read back from `state.ledger`, by this ledger or another one."""
         restoring = (by or self.ledger).restore()
@@ -251,3 +256,9 @@ class Memory:
 
     def all(self, topic: str) -> list[Rec]:
         return [record for (name, _), log in sorted(self.topics.items()) if name == topic for record in log]
+
+
+def without_standing(entry: bytes) -> bytes:
+    events, channels, standing = struct.unpack_from("<IHH", entry)
+    at = 8 + 24 * events + 10 * channels
+    return struct.pack("<IHH", events, channels, 0) + entry[8:at] + entry[at + standing :]

@@ -19,8 +19,9 @@ RAW = ("person_id", "identity", "content", "sequence", "time", "id", "attributes
 NOTHING: dict[str, Any] = {**dict.fromkeys(STATUS_FIELDS), "attributes": {}}
 
 
-Placed = tuple[str | None, int, int | None, bytes]
-"""Where an event stands in a status: slot, effective day, first day on which it no longer holds, what is shown."""
+Placed = tuple[str | None, int, int | None, bytes, bool]
+"""Where an event stands in a status: slot, effective day, first day on which it no longer holds, what is shown; and
+whether it leaves all other decisions as they are."""
 
 
 class Facts:
@@ -28,7 +29,9 @@ class Facts:
 
     def __init__(self, codec: RecordCodec, forms: Forms, of: EventType, source: str, wants: Sequence[str]) -> None:
         self.kind, self.source = of.status.kind if of.status else "", data(source.encode())
-        self._sets = of.status is not None and of.status.transition == "set"
+        self.agency = source.encode()
+        self.sets = of.status is not None and of.status.transition == "set"
+        self._annuls = of.status is not None and of.status.transition == "annul"
         known: dict[str, Any] = {"type": of.name, "stream": of.stream, "source": source}
         known |= {"kind": of.status.kind, "transition": of.status.transition} if of.status else NOTHING
         self._pack = codec.partial(known, RAW)
@@ -70,9 +73,10 @@ class Facts:
         form = self._plain if slot is None else self._slotted
         begin = self._before_sequence + len(person)
         end = begin + sum(map(len, said))
-        return value, form.prefix + value[begin:end] + value[end + form.skips :], (slot, effective, until, shown)
+        kept = voids is None and not self._annuls
+        return value, form.prefix + value[begin:end] + value[end + form.skips :], (slot, effective, until, shown, kept)
 
     def begins(self, placed: Placed) -> bool:
         """Whether a status holds from such a fact alone."""
-        _, effective, until, _ = placed
-        return self._sets and (until is None or effective < until)
+        _, effective, until, _, _ = placed
+        return self.sets and (until is None or effective < until)

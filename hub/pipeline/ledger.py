@@ -189,12 +189,15 @@ class Ledger:
         values, bodies, shown, _ = reading
         partition = record.partition
         value, compact, placed = way.facts.write(state_key, who, what, named["ce_id"], time, sequence, values, shown)
-        after, version, gap = person.remember(entry, who, what, way.channel, sequence, compact)
+        version = person.version(entry) + 1
         outputs.append(("state.ledger", partition, b"%b/%b" % (key, event_id), value, NO_HEADERS))
-        late = False
+        late, standing = False, b""
         if way.personal:
-            late, status = self._fold(entry, key, version, way.facts, compact, placed)
+            late, status, standing = self._fold(
+                entry, key, version, way.facts, compact, placed, (time, -1 if sequence is None else sequence)
+            )
             outputs.append(("status.person", partition, key, status, NO_HEADERS))
+        after, gap = person.remember(entry, who, what, way.channel, sequence, compact, standing)
         headers = way.headers(named, event_id, version, late=late)
         receivers = way.routes.always or way.routes.entitled(way.fields(reading))
         for _agency, topic, secret, _when, body, grant in receivers:
@@ -204,17 +207,28 @@ class Ledger:
         return after
 
     def _fold(
-        self, before: bytes, key: bytes, version: int, written: Facts, compact: bytes | None, placed: Placed | None
-    ) -> tuple[bool, bytes]:
-        """Whether the event came late, and the person's status with it."""
+        self,
+        before: bytes,
+        key: bytes,
+        version: int,
+        written: Facts,
+        compact: bytes | None,
+        placed: Placed | None,
+        when: tuple[int, int],
+    ) -> tuple[bool, bytes, bytes]:
+        """Whether the event came late, the person's status with it, and what stands of it; `when` are its time and
+        sequence."""
         if before is person.EMPTY and placed is not None and written.begins(placed):  # most persons
-            return False, self._status.one(key, version, written.kind, written.source, placed)
+            return False, self._status.one(key, version, written.kind, written.source, placed), b""
+        standing = person.standing_of(before)
+        if standing and (after := self._status.after(key, version, standing, written, placed, *when)):
+            return False, *after
         facts = [*map(self._forms.read, person.facts_of(before))]
         if compact is None:
-            return False, self._status.write(key, version, facts)
+            return False, *self._status.write(key, version, facts)
         fact = self._forms.read(compact)
         late = is_late(facts, fact)
-        return late, self._status.write(key, version, [*facts, fact])
+        return late, *self._status.write(key, version, [*facts, fact])
 
     def _receipt(self, arrived: Arrived, pack: Callable[..., bytes], now: bytes, *made: Any) -> Row:
         """The verdict on one record, keyed by its coordinates; `made` are version, late and gap of an applied one."""

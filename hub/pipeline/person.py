@@ -2,11 +2,13 @@
 
 An entry is one string of bytes, so that a million of them fit a process and the collector never looks at them:
 
-    u32 events │ u16 channels │ events × (identity 16 │ content 8) │ channels × (u16 channel │ i64 highest) │ facts
+    u32 events │ u16 channels │ u16 bytes of standing │ events × (identity 16 │ content 8) │
+    channels × (u16 channel │ i64 highest) │ standing │ facts
     fact: length, a varint │ the fact, compact (see `hub.pipeline.forms`)
 
 Entries never change; applying an event makes a new one. The same `remember` serves an event that is applied now
-and a fact read back from `state.ledger`, so state rebuilt is state as it was.
+and a fact read back from `state.ledger`, so state rebuilt is state as it was, but for what is standing: that follows
+from the facts (see `hub.pipeline.status`), and is there once a status was written from all of them.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ CONTENT = 8
 few events of one person."""
 
 _ROW = DIGEST + CONTENT
-_HEAD, _MARK = struct.Struct("<IH"), struct.Struct("<Hq")
+_HEAD, _MARK = struct.Struct("<IHH"), struct.Struct("<Hq")
 _pack_head, _unpack_head = _HEAD.pack, _HEAD.unpack_from
 _pack_mark, _unpack_mark = _MARK.pack, _MARK.unpack_from
 _HEAD_BYTES, _MARK_BYTES = _HEAD.size, _MARK.size
-EMPTY = _pack_head(0, 0)
+EMPTY = _pack_head(0, 0, 0)
+MOST_STANDING = 4096
+"""Bytes: what stands of a person with a longer history is found out anew each time."""
 
 
 def version(entry: bytes) -> int:
@@ -46,8 +50,8 @@ def content_of(entry: bytes, identity: bytes) -> bytes | None:
 
 def facts_of(entry: bytes) -> list[bytes]:
     """The facts in the order in which they were applied, compact."""
-    events, channels = _unpack_head(entry)
-    at, end = _HEAD_BYTES + _ROW * events + _MARK_BYTES * channels, len(entry)
+    events, channels, standing = _unpack_head(entry)
+    at, end = _HEAD_BYTES + _ROW * events + _MARK_BYTES * channels + standing, len(entry)
     found = []
     while at < end:
         length = entry[at]
@@ -59,25 +63,41 @@ def facts_of(entry: bytes) -> list[bytes]:
     return found
 
 
-Remembered = tuple[bytes, int, bool]
-"""An entry after one more event, how many events that makes, and whether a sequence number before it is missing."""
+def standing_of(entry: bytes) -> bytes:
+    """What stands of the facts; empty where they have to be read."""
+    events, channels, standing = _unpack_head(entry)
+    at = _HEAD_BYTES + _ROW * events + _MARK_BYTES * channels
+    return entry[at : at + standing]
+
+
+Remembered = tuple[bytes, bool]
+"""An entry after one more event, and whether a sequence number before it is missing."""
 
 
 def remember(
-    entry: bytes, identity: bytes, content: bytes, channel: int, sequence: int | None, fact: bytes | None
+    entry: bytes,
+    identity: bytes,
+    content: bytes,
+    channel: int,
+    sequence: int | None,
+    fact: bytes | None,
+    standing: bytes = b"",
 ) -> Remembered:
-    """`channel` is a source and stream, numbered by the ledger; `fact` is None where the event touches no status."""
-    events, channels = _unpack_head(entry)
+    """`channel` is a source and stream, numbered by the ledger; `fact` is None where the event touches no status;
+    `standing` is what stands with it, of all facts."""
+    events, channels, old = _unpack_head(entry)
     seen = _HEAD_BYTES + _ROW * events
     end = seen + _MARK_BYTES * channels
     marks, gap = entry[seen:end], False
     if sequence is not None:
         marks, channels, gap = _raised(entry, seen, channels, channel, sequence)
-    events += 1
-    parts = (_pack_head(events, channels), entry[_HEAD_BYTES:seen], identity, content[:CONTENT], marks, entry[end:])
+    if len(standing) > MOST_STANDING:
+        standing = b""
+    head, facts = _pack_head(events + 1, channels, len(standing)), entry[end + old :]
+    parts = (head, entry[_HEAD_BYTES:seen], identity, content[:CONTENT], marks, standing, facts)
     if fact is None:
-        return b"".join(parts), events, gap
-    return b"".join((*parts, unsigned(len(fact)), fact)), events, gap
+        return b"".join(parts), gap
+    return b"".join((*parts, unsigned(len(fact)), fact)), gap
 
 
 def _raised(entry: bytes, at: int, channels: int, channel: int, sequence: int) -> tuple[bytes, int, bool]:

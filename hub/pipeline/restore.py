@@ -71,7 +71,7 @@ class Restoring:
         for fact in facts:
             key, identity, content, form, sequence, compact = cut(fact)
             before = state.get(key, empty)
-            state[key], _, _ = remember(before, identity, content, form.channel, sequence, compact)
+            state[key], _ = remember(before, identity, content, form.channel, sequence, compact)
 
 
 class _Block:

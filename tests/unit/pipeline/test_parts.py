@@ -113,7 +113,7 @@ def test_an_identity_is_found_where_it_stands_and_nowhere_across(seen: dict[byte
 def applied(seen: dict[bytes, bytes]) -> bytes:
     entry = EMPTY
     for who, what in seen.items():
-        entry, _, _ = remember(entry, who, what, 0, None, None)
+        entry, _ = remember(entry, who, what, 0, None, None)
     return entry
 
 
@@ -127,8 +127,8 @@ def test_an_entry_keeps_facts_of_any_length_and_the_highest_number_of_each_chann
     entry, highest = EMPTY, dict[int, int]()
     for count, ((channel, sequence), length) in enumerate(applied_, 1):
         fact = None if length is None else bytes([count]) * length
-        entry, events, gap = remember(entry, bytes(DIGEST), bytes(DIGEST), channel, sequence, fact)
-        assert events == version(entry) == count
+        entry, gap = remember(entry, bytes(DIGEST), bytes(DIGEST), channel, sequence, fact, bytes([count]) * count)
+        assert version(entry) == count
         assert gap is (sequence is not None and channel in highest and sequence > highest[channel] + 1)
         if sequence is not None:
             highest[channel] = max(sequence, highest.get(channel, sequence))

@@ -125,7 +125,7 @@ def test_what_was_read_at_the_start_and_what_was_learned_later_come_to_the_same(
     for memory in (later, at_start):
         memory.carry(event(attributes={"id": "e-0"}), newer, event(attributes={"id": "e-2"}))
     assert later.topics == at_start.topics and later.states == at_start.states
-    assert all(later.restored(partition) == state for partition, state in later.states.items())
+    assert all(later.restored(partition) == later.remembered(partition) for partition in later.states)
 
 
 def test_a_gate_set_back_to_the_first_record_makes_nothing_new_of_what_was_learned_later() -> None:
@@ -204,7 +204,7 @@ def test_what_an_agency_said_before_it_was_taken_out_counts() -> None:
         memory.carry(event(agency="mes"))
     assert after.topics == before.topics
     assert [unpack(each.value)["verdict"] for each in after.all("receipts.mes")] == ["APPLIED"]
-    assert {partition: after.restored(partition) for partition in after.states} == after.states
+    assert all(after.restored(partition) == after.remembered(partition) for partition in after.states)
 
 
 def test_a_text_that_is_no_schema_of_records_is_left_out() -> None:
@@ -325,8 +325,8 @@ def test_state_read_back_is_state_as_it_was() -> None:
         event(attributes={"id": "b", "sequence": "7"}, effective_from=19_000, valid_until=19_500),
         event("az.zefer.service.ServiceRequested", attributes={"id": "c"}),
     )
-    for number, state in memory.states.items():
-        assert memory.restored(number) == state
+    for number in memory.states:
+        assert memory.restored(number) == memory.remembered(number)
 
 
 def test_a_case_never_touches_a_status() -> None:
