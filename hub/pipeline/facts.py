@@ -30,7 +30,7 @@ class Facts:
     def __init__(self, codec: RecordCodec, forms: Forms, of: EventType, source: str, wants: Sequence[str]) -> None:
         self.kind, self.source = of.status.kind if of.status else "", data(source.encode())
         self.agency = source.encode()
-        self.sets = of.status is not None and of.status.transition == "set"
+        self._sets = of.status is not None and of.status.transition == "set"
         self._annuls = of.status is not None and of.status.transition == "annul"
         known: dict[str, Any] = {"type": of.name, "stream": of.stream, "source": source}
         known |= {"kind": of.status.kind, "transition": of.status.transition} if of.status else NOTHING
@@ -79,4 +79,4 @@ class Facts:
     def begins(self, placed: Placed) -> bool:
         """Whether a status holds from such a fact alone."""
         _, effective, until, _, _ = placed
-        return self.sets and (until is None or effective < until)
+        return self._sets and (until is None or effective < until)

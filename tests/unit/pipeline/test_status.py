@@ -51,7 +51,8 @@ def facts(draw: st.DrawFn) -> list[Fact]:
 def as_written(fact: Fact) -> tuple[Any, Placed, int, int]:
     """What the ledger gives of a fact."""
     source = fact.source.encode()
-    of = SimpleNamespace(kind=fact.kind, agency=source, source=data(source), sets=fact.transition == "set")
+    sets = fact.transition == "set" and (fact.until is None or fact.effective < fact.until)
+    of = SimpleNamespace(kind=fact.kind, agency=source, source=data(source), begins=lambda _: sets)
     keeps = fact.voids is None and fact.transition != "annul"
     return of, (fact.slot, fact.effective, fact.until, fact.attributes, keeps), fact.time, fact.sequence
 
