@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from hypothesis import event, given
+import pytest
+from hypothesis import event as note
+from hypothesis import given
 from hypothesis import strategies as st
-from world import rules
+from world import Memory, catalogue, event, rules
 
 from hub.avro.packer import data
 from hub.pipeline.facts import Placed
@@ -64,7 +66,7 @@ def test_what_stood_before_and_one_more_fact_make_what_all_facts_make(arrived: l
         known.append(fact)
         status, stands = writer.write(KEY, version, known)
         after = writer.after(KEY, version, standing, *as_written(fact)) if standing else None
-        event("read" if after is None else "written from what stood")
+        note("read" if after is None else "written from what stood")
         assert after is None or after == (status, stands)
         standing = stands
         if standing:
@@ -102,3 +104,15 @@ def test_an_entry_keeps_what_stands_until_the_next_event_and_no_more_than_it_may
     assert standing_of(third) == b"" and facts_of(third) == [b"one", b"two"]
     assert standing_of(remember(third, who, who, 3, 4, b"four", bytes(MOST_STANDING))[0]) == bytes(MOST_STANDING)
     assert standing_of(remember(third, who, who, 3, 4, b"four", bytes(MOST_STANDING + 1))[0]) == b""
+
+
+@pytest.mark.parametrize("name", sorted(name for name, of in catalogue().types.items() if of.status))
+def test_through_the_ledger_it_is_what_the_facts_make_that_are_read_back(name: str) -> None:
+    memory, writer = Memory(), StatusWriter(rules().codecs.status)
+    memory.carry(*(event(name, attributes={"id": f"e-{n}", "sequence": str(n)}) for n in range(1, 5)))
+    ((key, entry),) = [row for state in memory.states.values() for row in state.items()]
+    found = [*map(memory.ledger._forms.read, facts_of(entry))]
+    assert len(found) == 4
+    status, standing = writer.write(key, 4, found)
+    assert [record.value for record in memory.all("status.person")][-1] == status
+    assert standing_of(entry) == standing
