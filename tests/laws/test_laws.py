@@ -157,8 +157,8 @@ def of_any_type(draw: st.DrawFn) -> list[Rec]:
 @given(events() | of_any_type(), st.lists(st.integers(1, 4), max_size=4), st.integers(1, 4))
 @settings(deadline=None, max_examples=150)
 def test_rebuild_law(sent: list[Rec], sizes: list[int], block: int) -> None:
-    """State read back is the state as it was, byte for byte, but for what stands of the facts; and another ledger goes on
-    from it as the first one."""
+    """State read back is the state as it was, byte for byte, but for what stands of the facts; and another ledger goes
+    on from it as the first one."""
     memory, anew = carry_in_groups(sent, sizes), Memory()
     anew.topics = {place: list(log) for place, log in memory.topics.items()}
     with mock.patch.object(restore, "BLOCK", block):
