@@ -28,8 +28,9 @@ _pack_head, _unpack_head = _HEAD.pack, _HEAD.unpack_from
 _pack_mark, _unpack_mark = _MARK.pack, _MARK.unpack_from
 _HEAD_BYTES, _MARK_BYTES = _HEAD.size, _MARK.size
 EMPTY = _pack_head(0, 0, 0)
-MOST_STANDING = 4096
-"""Bytes: what stands of a person with a longer history is found out anew each time."""
+MOST_STANDING = 1024
+"""Bytes, some twenty intervals: what stands of a person with a longer history is found out anew each time, or an entry
+would grow with each event by more than the event itself."""
 
 
 def version(entry: bytes) -> int:

@@ -5,7 +5,7 @@ ends the last interval of its kind and slot, and begins one. So what *stands* is
 is written without reading the facts:
 
     the last fact: i32 effective day │ i64 time │ i64 sequence │ u16 bytes of its source │ source │ facets
-    facet: lengths of head, done and tail │ u32 intervals │ i32 start │ i64 until │ head │ done │ tail
+    facet: u32 lengths of head, done and tail │ u32 intervals │ i32 start │ i64 until │ head │ done │ tail
            head: kind and slot │ done: all intervals but the last, as they are written │ tail: the last one's source and
            attributes; `start` and `until` are its days
 
@@ -16,17 +16,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from hub.avro.packer import SIZE, array, data, number
 from hub.avro.records import RecordCodec
 from hub.pipeline.facts import Facts, Placed
 from hub.pipeline.fold import Fact, Interval, fold
 
-_LAST, _FACET = struct.Struct("<iqqH"), struct.Struct("<HIIIiq")
+_LAST, _FACET = struct.Struct("<iqqH"), struct.Struct("<IIIIiq")
 _unpack_last, _pack_facet, _unpack_facet = _LAST.unpack_from, _FACET.pack, _FACET.unpack_from
 OPEN = 1 << 40
 """For `until`, where an interval has no end: later than any day."""
+
+SLOTS = 16_384
+"""Kept as they are written; a slot may be a case or a contract, of which there is no end."""
 
 _Facet = tuple[bytes, bytes, bytes, int, int, int]
 """Head, done, tail, the number of intervals, of which there is one at least, and the days of the last one."""
@@ -42,7 +45,7 @@ class StatusWriter:
         self._person = codec.partial(raw=("person_id", "statuses"))
         self._status = codec.nested("statuses", raw=("intervals",))
         self._interval = codec.nested("statuses", "intervals", raw=("source", "attributes"))
-        self._facet = cache(lambda kind, slot: self._status(kind, slot, b""))
+        self._facet = lru_cache(SLOTS)(lambda kind, slot: self._status(kind, slot, b""))
         self._source = cache(lambda source: data(source.encode()))
 
     def one(self, key: bytes, version: int, kind: str, source: bytes, placed: Placed) -> bytes:
