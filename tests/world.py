@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +20,7 @@ from hub.engine.partitioner import partition_of
 from hub.event import Output, Result, Row
 from hub.pipeline.gate import Gate
 from hub.pipeline.ledger import Ledger
+from hub.pipeline.person import standing_at
 from hub.pipeline.rulebook import Rulebook, compile_rulebook
 from hub.registry.schemas import Schemas
 
@@ -259,6 +259,5 @@ class Memory:
 
 
 def without_standing(entry: bytes) -> bytes:
-    events, channels, standing = struct.unpack_from("<IHH", entry)
-    at = 8 + 24 * events + 10 * channels
-    return struct.pack("<IHH", events, channels, 0) + entry[8:at] + entry[at + standing :]
+    start, end = standing_at(entry)
+    return entry[:6] + bytes(2) + entry[8:start] + entry[end:]

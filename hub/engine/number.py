@@ -56,6 +56,7 @@ FEW_RECORDS = 1000
 """A batch of more is bounded by its outputs (`ROWS`)."""
 
 ALONE = Seat(None)
+"""Of a batch that has no company: it may be used again and again."""
 
 ALONE_SECONDS = 5.0
 """Records under suspicion that do not come for so long are gone: retention took them, or it was a marker."""
@@ -234,10 +235,8 @@ class Number:
             if not self._spec.fair:
                 ahead.tell(self.number, take.waiting() + len(records))
             if records:
-                rows, alone = (
-                    int(len(records) * self._rows_each),
-                    self._anew or take.crowded() or self._doubtful() is not None,
-                )
+                rows = int(len(records) * self._rows_each)
+                alone = self._anew or take.crowded() or self._doubtful() is not None
                 async with self._company.turn(len(records), rows, alone=alone) as seat:
                     if take.at_hand() and not self._stopping.is_set():  # the assignment may be waiting for this number
                         records += await self._taken(take, len(records))

@@ -8,8 +8,9 @@ The end of a consumer: the fetcher cancels its task once. Where that meets a reb
 for that of a fetch it is just ending, and goes on fetching. It is cancelled again until it has ended.
 
 Committed offsets: a coordinator that is still loading says so of the whole group, not of each partition. aiokafka looks
-at the partitions alone, of which there are none then, and takes it that nothing was ever committed: a number would
-begin at the first record again. The group's error is raised, and aiokafka asks again.
+at the partitions alone, of which there are none then, and takes it that nothing was ever committed: an agent would
+begin at the first record again (numbers ask by themselves, see `member`). The group's error is raised, and aiokafka
+asks again.
 
 A cancellation of its own that reaches a caller: whoever runs as long as the process asks `asked_to_end`, and goes on.
 

@@ -51,8 +51,7 @@ def content_of(entry: bytes, identity: bytes) -> bytes | None:
 
 def facts_of(entry: bytes) -> list[bytes]:
     """The facts in the order in which they were applied, compact."""
-    events, channels, standing = _unpack_head(entry)
-    at, end = _HEAD_BYTES + _ROW * events + _MARK_BYTES * channels + standing, len(entry)
+    (_, at), end = standing_at(entry), len(entry)
     found = []
     while at < end:
         length = entry[at]
@@ -66,9 +65,15 @@ def facts_of(entry: bytes) -> list[bytes]:
 
 def standing_of(entry: bytes) -> bytes:
     """What stands of the facts; empty where they have to be read."""
+    start, end = standing_at(entry)
+    return entry[start:end]
+
+
+def standing_at(entry: bytes) -> tuple[int, int]:
+    """Where what stands begins, and where the facts do."""
     events, channels, standing = _unpack_head(entry)
-    at = _HEAD_BYTES + _ROW * events + _MARK_BYTES * channels
-    return entry[at : at + standing]
+    start = _HEAD_BYTES + _ROW * events + _MARK_BYTES * channels
+    return start, start + standing
 
 
 Remembered = tuple[bytes, bool]

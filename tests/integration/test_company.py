@@ -9,13 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ProducerFenced
-from kafka.admin import NewTopic
+from brokers import make_topic
 
 from hub.engine.company import Cargo, Company
 from hub.engine.rebuild import rebuild
 from hub.engine.transaction import Transactions
 from hub.event import Output
-from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.kafka.member import Member
 from hub.kafka.reading import read_all
@@ -69,18 +68,12 @@ async def joined(connection: Connection, topic: str, group: str) -> AsyncIterato
         await consumer.stop()
 
 
-def made(connection: Connection, topic: str) -> str:
-    with admin(connection) as client:
-        client.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])
-    return topic
-
-
 def values(connection: Connection, topic: str) -> list[bytes | None]:
     return sorted(record.value for record in read_all(connection, topic, settle=5))
 
 
 def test_a_successor_waits_for_the_transaction_in_which_its_number_had_company(apache: Connection, name: Name) -> None:
-    topic, group = made(apache, name("out")), name("g")
+    topic, group = make_topic(apache, name("out"), 2), name("g")
     given = asyncio.Event()
 
     async def frozen() -> None:
@@ -118,7 +111,7 @@ def test_a_successor_waits_for_the_transaction_in_which_its_number_had_company(a
 
 
 def test_whoever_the_group_has_given_up_commits_for_none_of_its_numbers(apache: Connection, name: Name) -> None:
-    topic, group = made(apache, name("out")), name("g")
+    topic, group = make_topic(apache, name("out"), 2), name("g")
 
     async def scenario() -> None:
         async with joined(apache, topic, group) as member:

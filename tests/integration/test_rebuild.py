@@ -10,13 +10,12 @@ from itertools import pairwise
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from kafka.admin import NewTopic
+from brokers import make_topic
 from world import PARTITIONS, Memory, event, rules
 
 from hub.engine import rebuild as engine
 from hub.engine.rebuild import rebuild
 from hub.engine.spec import Progress
-from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.pipeline.forms import Forms
 from hub.pipeline.restore import BLOCK, Restoring
@@ -27,10 +26,7 @@ PATIENCE = 30.0
 
 
 def made(connection: Connection, topic: str) -> str:
-    configs = {"cleanup.policy": "compact"}
-    with admin(connection) as client:
-        client.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1, topic_configs=configs)])
-    return topic
+    return make_topic(connection, topic, 2, cleanup_policy="compact")
 
 
 def facts(first: int = 0, count: int = PERSONS) -> list[bytes]:

@@ -9,13 +9,12 @@ from collections.abc import Callable
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.conn import CloseReason
-from kafka.admin import NewTopic
+from brokers import make_topic
 
 from hub.engine import transaction
 from hub.engine.transaction import Transactions
 from hub.errors import Fatal
 from hub.event import Output
-from hub.kafka.clients import admin
 from hub.kafka.connection import Connection
 from hub.kafka.member import Member
 from hub.kafka.reading import read_all
@@ -23,14 +22,8 @@ from hub.kafka.reading import read_all
 Name = Callable[[str], str]
 
 
-def made(connection: Connection, topic: str) -> str:
-    with admin(connection) as client:
-        client.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])
-    return topic
-
-
 def test_partitions_of_a_commit_before_a_break_are_committed_again(apache: Connection, name: Name) -> None:
-    topic = made(apache, name("out"))
+    topic = make_topic(apache, name("out"), 2)
     written = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
 
     async def scenario() -> None:
@@ -56,8 +49,8 @@ def test_partitions_of_a_commit_before_a_break_are_committed_again(apache: Conne
 
 def test_an_agency_that_was_taken_out_still_gets_its_receipts(broker: Connection, name: Name) -> None:
     """As long as its topics are there; else the worker says which are not, and ends."""
-    own, theirs, away = made(broker, name("out")), made(broker, name("receipts")), name("receipts")
-    source = TopicPartition(made(broker, name("events")), 0)
+    own, theirs, away = make_topic(broker, name("out"), 2), make_topic(broker, name("receipts"), 2), name("receipts")
+    source = TopicPartition(make_topic(broker, name("events"), 2), 0)
 
     async def scenario() -> None:
         transactions = Transactions(broker, name("t"), Member(name("g")), [own], 2)
@@ -73,7 +66,7 @@ def test_an_agency_that_was_taken_out_still_gets_its_receipts(broker: Connection
 
 
 def test_a_commit_that_never_ends_is_given_up(apache: Connection, name: Name, monkeypatch: pytest.MonkeyPatch) -> None:
-    topic = made(apache, name("out"))
+    topic = make_topic(apache, name("out"), 2)
 
     async def scenario() -> None:
         transactions = Transactions(apache, name("t"), Member(name("g")), [topic], 2)
